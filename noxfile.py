@@ -1,0 +1,121 @@
+"""The project's checks: `python -m pip install nox`, then `nox`, or `nox -s NAME` for one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2026.8.17"  # from here on, it passes over interpreters that don't start
+nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_external_run = True
+nox.options.error_on_missing_interpreters = True
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "tests"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+MEASURED = Path(".nox", ".measured").absolute()
+
+# The core is held to full coverage. This is the rest of the package.
+EDGE = [
+    "src/decisionlog/__main__.py",
+    "src/decisionlog/analysis/**",
+    "src/decisionlog/bridges/**",
+    "src/decisionlog/cli/**",
+    "src/decisionlog/demo/**",
+    "src/decisionlog/testing.py",
+    "src/decisionlog/viewer/**",
+]
+
+
+def group(*names: str) -> tuple[str, ...]:
+    """The requirements of dependency groups (`pip install --group` would need a recent pip)."""
+    return nox.project.dependency_groups(PYPROJECT, *names)
+
+
+def starts(python: str, minor: int) -> bool:
+    """Whether this is a Python 3.`minor` that runs: a version manager's shim may well not."""
+    program = f"import sys; sys.exit(sys.version_info[:2] != (3, {minor}))"
+    try:
+        done = subprocess.run([python, "-c", program], capture_output=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
+
+
+def interpreters() -> list[str]:
+    """Every Python from 3.11 on that is on the PATH and starts, and the one that runs nox."""
+    minors = {sys.version_info.minor} if sys.version_info >= (3, 11) else set[int]()
+    for minor in range(11, 20):
+        found = (shutil.which(f"python3.{minor}", path=folder) for folder in os.get_exec_path())
+        if minor not in minors and any(python and starts(python, minor) for python in found):
+            minors.add(minor)
+    return [f"3.{minor}" for minor in sorted(minors)] or ["3.11"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and likely mistakes."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Both type checkers, strict, on the package and on typed examples of its use."""
+    session.install(".[cli]", *group("types"))
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(python=interpreters())
+def tests(session: nox.Session) -> None:
+    """The tests, on each Python; arguments go to pytest (and then the coverage is not judged)."""
+    session.install(".[cli]", *group("tests"))
+    data = MEASURED / session.name
+    shutil.rmtree(data, ignore_errors=True)
+    data.mkdir(parents=True)
+    session.env["COVERAGE_FILE"] = str(data / ".coverage")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    if not session.posargs:
+        session.notify("coverage")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Judges what the `tests` of all Pythons measured together; runs after them."""
+    session.install(*group("coverage"))
+    session.env["COVERAGE_FILE"] = str(MEASURED / ".coverage")
+    session.run("coverage", "combine", "--quiet", *map(str, MEASURED.glob("tests-*")))
+    session.log("The edge, for information:")
+    session.run("coverage", "report", f"--include={','.join(EDGE)}", log=False)
+    session.log("The core, which must be complete:")
+    session.run("coverage", "report", f"--omit={','.join(EDGE)}", "--fail-under=100", log=False)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, into docs/_build/html; a warning is an error."""
+    session.install(".[cli]", *group("docs"))
+    shutil.rmtree("docs/_build", ignore_errors=True)
+    session.run(
+        *("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "--builder=html"),
+        *("--doctree-dir=docs/_build/doctrees", "docs", "docs/_build/html"),
+        *session.posargs,
+    )
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The demo, as a user would run it, and a look at what it left; arguments go to the demo."""
+    session.install(".[cli]")
+    traces = Path(session.create_tmp(), "traces").absolute()
+    shutil.rmtree(traces, ignore_errors=True)
+    session.run("decisionlog", "demo", f"--out={traces}", *session.posargs)
+    session.run("decisionlog", "ls", str(traces))
+    session.run("decisionlog", "check", str(traces))

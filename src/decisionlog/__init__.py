@@ -1,0 +1,77 @@
+"""The flight recorder of AI agents: what they decided, why, and what came of it."""
+
+from decisionlog.context import LogContext, current_decision, current_run
+from decisionlog.errors import (
+    DecisionLogError,
+    DecisionNotFoundError,
+    EndedError,
+    InvalidValueError,
+    MisuseError,
+    NoRunError,
+    ReadError,
+    RunInProgressError,
+    RunNotFoundError,
+    RuntimeStateError,
+    UnknownDecisionError,
+    UnknownOptionError,
+    WriteError,
+)
+from decisionlog.model import (
+    Damage,
+    Decision,
+    DecisionType,
+    Evaluation,
+    Option,
+    Outcome,
+    Problem,
+    Run,
+    RunCheck,
+    RunMetrics,
+    RunStatus,
+    RunSummary,
+)
+from decisionlog.runtime import Runtime, Stats, decision, run
+from decisionlog.sinks import Chunk, FileSink, Sink, Unwritten
+from decisionlog.store import RunStore
+from decisionlog.version import __version__
+
+__all__ = [
+    "Chunk",
+    "Damage",
+    "Decision",
+    "DecisionLogError",
+    "DecisionNotFoundError",
+    "DecisionType",
+    "EndedError",
+    "Evaluation",
+    "FileSink",
+    "InvalidValueError",
+    "LogContext",
+    "MisuseError",
+    "NoRunError",
+    "Option",
+    "Outcome",
+    "Problem",
+    "ReadError",
+    "Run",
+    "RunCheck",
+    "RunInProgressError",
+    "RunMetrics",
+    "RunNotFoundError",
+    "RunStatus",
+    "RunStore",
+    "RunSummary",
+    "Runtime",
+    "RuntimeStateError",
+    "Sink",
+    "Stats",
+    "UnknownDecisionError",
+    "UnknownOptionError",
+    "Unwritten",
+    "WriteError",
+    "__version__",
+    "current_decision",
+    "current_run",
+    "decision",
+    "run",
+]

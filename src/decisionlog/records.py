@@ -1,0 +1,305 @@
+"""What a run file holds: format v1, and its codec. Shared by recording and reading, nothing else is.
+
+A line is a JSON object with a `"type"`, and ends in a checksum over what comes before it:
+
+    {"type":"choice","decision_id":"dec_0",…,"run_id":"run_…","seq":7,"crc":"3b1c90ff"}
+
+`Decision`, `Outcome` and `Problem` (in `model`) are records too. The specification for other
+programs is docs/format-v1.md.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+from datetime import UTC, datetime
+from typing import Any, TypeAlias
+from zlib import crc32
+
+import msgspec
+from msgspec import Struct, field
+
+from decisionlog.model import Decision, Evaluation, Option, Outcome, Problem, RunMetrics, RunStatus
+
+FORMAT = 1
+MAX_LINE_BYTES = 16 * 2**20
+"""No record is longer; a reader may pass over a line that is."""
+
+RUN_ID = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)\Z)[A-Za-z0-9_-]{1,100}", re.ASCII)
+"""What a run id looks like, wherever it comes from: it is the one string that becomes a path. (The
+names left out are devices on Windows.)"""
+
+_CRC_BYTES = len(b',"crc":"00000000"}')
+
+
+_TIMED_ID = re.compile(r"run_(\d{8}_\d{6})_([0-9a-f]{5})[0-9a-f]*")
+HOST = platform.node()
+
+
+def started_at(run_id: str) -> datetime | None:
+    """When a run began, from an id that says so.
+
+    >>> started_at("run_20260119_184216_f423f0a9c215d3e1").isoformat()
+    '2026-01-19T18:42:16.999999+00:00'
+    """
+    if match := _TIMED_ID.fullmatch(run_id):
+        try:
+            second = datetime.strptime(match[1], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+            return second.replace(microsecond=int(match[2], 16))
+        except ValueError:
+            return None
+    return None
+
+
+class RunStarted(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    tag_field="type",
+    tag="run_started",
+):
+    """The first record of a run: its goal and input, and who writes it."""
+
+    goal_id: str
+    timestamp: datetime
+    goal_description: str = ""
+    input_data: Any = None
+    tags: dict[str, str] = {}
+    parent_run_id: str | None = None
+    parent_decision_id: str | None = None
+    format: int = 0
+    library: str = ""
+    host: str = ""
+    pid: int = 0
+    writer: str = ""
+    run_id: str = ""
+    seq: int = 0
+    extra: dict[str, Any] = {}
+
+
+class Choice(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    tag_field="type",
+    tag="choice",
+):
+    """A choice made after the decision was recorded; the last one of a decision stands."""
+
+    decision_id: str
+    chosen_option_id: str
+    timestamp: datetime
+    reasoning: str = ""
+    run_id: str = ""
+    seq: int = 0
+    extra: dict[str, Any] = {}
+
+
+class Gap(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    tag_field="type",
+    tag="gap",
+):
+    """`count` records were lost here. It bears the number of the last of them, so that the numbers
+    missing before it are `count - 1`.
+    """
+
+    count: int
+    timestamp: datetime
+    reason: str = ""
+    run_id: str = ""
+    seq: int = 0
+    extra: dict[str, Any] = {}
+
+
+class RunEnded(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    tag_field="type",
+    tag="run_ended",
+):
+    """The last record of a run, with what a summary needs, so that a listing reads no more."""
+
+    status: RunStatus
+    timestamp: datetime
+    narrative: str = ""
+    output_data: Any = None
+    error: str | None = None
+    error_type: str | None = None
+    traceback: str | None = None
+    duration_ms: float = 0.0
+    metrics: RunMetrics = field(default_factory=RunMetrics)
+    problem_count: int = 0
+    key_decisions: list[str] = []
+    critical_problems: list[str] = []
+    warnings: list[str] = []
+    successes: list[str] = []
+    run_id: str = ""
+    seq: int = 0
+    extra: dict[str, Any] = {}
+
+
+class Evaluated(
+    Struct,
+    frozen=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+    tag_field="type",
+    tag="evaluation",
+):
+    """A judgement of a decision, made afterwards; it lies in a file beside the run's."""
+
+    decision_id: str
+    evaluation: Evaluation
+    timestamp: datetime
+    run_id: str = ""
+    seq: int = 0
+    extra: dict[str, Any] = {}
+
+
+Record: TypeAlias = RunStarted | Decision | Choice | Outcome | Problem | Gap | RunEnded | Evaluated
+"""What a line holds when its type is known here."""
+
+AnyRecord: TypeAlias = Record | dict[str, Any]
+"""A record; of a type not known here, the JSON object as it stands."""
+
+encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Record).decode
+_decode_plain = msgspec.json.Decoder().decode
+_TYPES: dict[str, type[Struct]] = {
+    "run_started": RunStarted,
+    "decision": Decision,
+    "choice": Choice,
+    "outcome": Outcome,
+    "problem": Problem,
+    "gap": Gap,
+    "run_ended": RunEnded,
+    "evaluation": Evaluated,
+}
+
+
+def seal(body: bytes) -> bytes:
+    """The line for an encoded record: its checksum put in last, and a newline.
+
+    >>> seal(b'{"type":"gap","count":1}')
+    b'{"type":"gap","count":1,"crc":"a1d7f0aa"}\\n'
+    """
+    body = body[:-1]
+    return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
+
+
+def unseal(line: bytes) -> tuple[bytes, bool | None]:
+    """The record without its checksum, and whether that was right (None: the line has none)."""
+    body, crc = line[:-_CRC_BYTES], line[-_CRC_BYTES:]
+    if crc[:8] != b',"crc":"' or crc[16:] != b'"}':
+        return line, None
+    try:
+        return body + b"}", crc32(body) == int(crc[8:16], 16)
+    except ValueError:
+        return line, False
+
+
+def decode(body: bytes) -> AnyRecord:
+    """The record in a line without its checksum.
+
+    Fields that this version does not know, or whose value does not fit, are kept in `extra`.
+
+    Raises:
+        ValueError: the line is no JSON object, has no type, or lacks what its type requires.
+    """
+    # Strict first: always keeping unknown fields costs three times as much.
+    try:
+        record = _decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return _decode_leniently(body)
+    return restore(record) if b'"$' in body else record
+
+
+def _decode_leniently(body: bytes) -> AnyRecord:
+    try:
+        plain = _decode_plain(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if type(plain) is not dict or type(plain.get("type")) is not str:
+        raise ValueError("not a record: no JSON object with a type")
+    plain.pop("crc", None)
+    kind = _TYPES.get(plain["type"])
+    plain = unescape(plain)
+    if kind is None:
+        return plain
+    try:
+        return _fit(plain, kind)  # type: ignore[return-value]
+    except msgspec.ValidationError as error:
+        raise ValueError(f"not a {plain['type']} record: {error}") from None
+
+
+def _fit(plain: dict[str, Any], kind: type[Struct]) -> Struct:
+    """As much of a JSON object as fits the Struct; the rest goes to its `extra`."""
+    given = {key: value for key, value in plain.items() if key != "type"}
+    extra = given.pop("extra", {})
+    known: dict[str, Any] = {}
+    rest: dict[str, Any] = extra if type(extra) is dict else {"extra": extra}
+    for spec in msgspec.structs.fields(kind):
+        if spec.name not in given:
+            if spec.required:
+                raise msgspec.ValidationError(f"`{spec.name}` is missing")
+            continue
+        value = given.pop(spec.name)
+        try:
+            if spec.name == "options":
+                known[spec.name] = [_fit(option, Option) for option in value]
+            else:
+                known[spec.name] = msgspec.convert(value, spec.type)
+        except (msgspec.ValidationError, AttributeError, TypeError):
+            if spec.required:
+                raise msgspec.ValidationError(f"`{spec.name}` does not fit") from None
+            rest[spec.name] = value
+    return kind(**known, extra=rest | given)
+
+
+def unescape(value: Any) -> Any:
+    """Undo what writing did to values that JSON lacks: `{"$float": "nan"}` becomes nan, `{"$int":
+    "0x…"}` an integer, and a user's own key `$ref`, written `$$ref`, is itself again. The other
+    markers say what is no longer there, and stay as they are.
+    """
+    if type(value) is list:
+        return [unescape(item) for item in value]
+    if type(value) is not dict:
+        return value
+    if len(value) == 1:
+        [(key, item)] = value.items()
+        if key == "$float" and item in ("nan", "inf", "-inf"):
+            return float(item)
+        if key == "$int" and type(item) is str:
+            try:
+                return int(item, 16)
+            except ValueError:
+                return value
+    return {key[1:] if key.startswith("$$") else key: unescape(item) for key, item in value.items()}
+
+
+VALUE_FIELDS = frozenset(
+    "input_data output_data input_context result state_changes attributes action_params extra".split()
+)
+"""The fields that hold whatever the agent put there."""
+
+
+def restore(record: Record) -> Record:
+    """The record with the markers in its values undone."""
+    options: list[Any] = record.options if type(record) is Decision else []
+    for struct in (record, *options):
+        for name in VALUE_FIELDS.intersection(struct.__struct_fields__):
+            msgspec.structs.force_setattr(struct, name, unescape(getattr(struct, name)))
+    return record
