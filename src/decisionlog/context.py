@@ -13,17 +13,17 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from decisionlog.handles import DecisionHandle, RunHandle
     from decisionlog.runtime import Runtime
-    from decisionlog.scopes import DecisionScope, RunScope
 
 
 class Frame(Protocol):
     """What the context sees of a scope: its run, itself if it is a decision, the node in force."""
 
     @property
-    def run(self) -> RunScope | None: ...
+    def run(self) -> RunHandle | None: ...
     @property
-    def decision(self) -> DecisionScope | None: ...
+    def decision(self) -> DecisionHandle | None: ...
     @property
     def node(self) -> str | None: ...
     @property
@@ -59,7 +59,7 @@ def leave() -> None:
         innermost.set(current())
 
 
-def decision_at(frame: Frame | None) -> DecisionScope | None:
+def decision_at(frame: Frame | None) -> DecisionHandle | None:
     """The decision in progress around a place in a run."""
     run = frame.run if frame is not None else None
     while frame is not None and frame.run is run:
@@ -78,7 +78,7 @@ def bound_runtime() -> Runtime | None:
     return runtimes[0] if len(runtimes) == 1 else None
 
 
-def current_run() -> RunScope | None:
+def current_run() -> RunHandle | None:
     """The run in progress here, or None.
 
     >>> current_run() is None
@@ -88,7 +88,7 @@ def current_run() -> RunScope | None:
     return frame.run if frame is not None else None
 
 
-def current_decision() -> DecisionScope | None:
+def current_decision() -> DecisionHandle | None:
     """The innermost decision in progress here, or None. A decorated step uses it to choose late,
     or to report tokens.
 

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from types import TracebackType
-from typing import Any, Protocol, Self
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextlib import ExitStack
+from typing import Any, Protocol, TypeAlias
 
-from decisionlog.context import innermost
+from decisionlog.context import Frame, innermost
+
+
+class Handle(Protocol):
+    """What a decorator needs of the handle of a call."""
+
+    def returned(self, value: object) -> None: ...
+
+
+Exit: TypeAlias = type[BaseException] | None
 
 
 class Scope(Protocol):
     """What a decorator needs of a scope."""
 
-    def for_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self: ...
-    def returned(self, value: object) -> None: ...
-    def __enter__(self) -> Self: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None: ...
-    async def __aenter__(self) -> Self: ...
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None: ...
+    def for_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Scope: ...
+    def __enter__(self) -> Handle: ...
+    def __exit__(self, kind: Exit, error: Any, trace: Any, /) -> None: ...
+    async def __aenter__(self) -> Handle: ...
+    async def __aexit__(self, kind: Exit, error: Any, trace: Any, /) -> None: ...
 
 
 def decorate(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,9 +49,9 @@ def _coroutine_function(
 ) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        async with scope.for_call(args, kwargs) as call:
+        async with scope.for_call(args, kwargs) as handle:
             value = await function(*args, **kwargs)
-            call.returned(value)
+            handle.returned(value)
             return value
 
     return wrapper
@@ -64,35 +60,25 @@ def _coroutine_function(
 def _plain_function(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        call = scope.for_call(args, kwargs)
-        place = _Place()
-        with place:
-            call.__enter__()
-        try:
-            with place:
-                value = function(*args, **kwargs)
-            if inspect.isawaitable(value):  # the work is still to come
-                return _finish(call, place, value)
-            call.returned(value)
-        except BaseException as error:
-            call.__exit__(type(error), error, error.__traceback__)
-            raise
-        call.__exit__(None, None, None)
-        return value
+        outside = innermost.get()
+        with ExitStack() as stack:
+            handle = stack.enter_context(scope.for_call(args, kwargs))
+            value = function(*args, **kwargs)
+            if inspect.iscoroutine(value):  # the work is still to come
+                return _finish(stack.pop_all(), handle, _Place(outside), value)
+            handle.returned(value)
+            return value
 
     return wrapper
 
 
-async def _finish(call: Scope, place: _Place, value: Awaitable[Any]) -> Any:
-    try:
-        with place:
-            result = await value
-        call.returned(result)
-    except BaseException as error:
-        await call.__aexit__(type(error), error, error.__traceback__)
-        raise
-    await call.__aexit__(None, None, None)
-    return result
+async def _finish(
+    stack: ExitStack, handle: Handle, place: _Place, value: Coroutine[Any, Any, Any]
+) -> Any:
+    with stack, place:
+        result = await value
+        handle.returned(result)
+        return result
 
 
 class _Place:
@@ -102,10 +88,9 @@ class _Place:
     seen by the consumer until the next one.
     """
 
-    __slots__ = ("_inside", "_outside")
-
-    def __init__(self) -> None:
+    def __init__(self, outside: Frame | None) -> None:
         self._inside = innermost.get()
+        innermost.set(outside)
 
     def __enter__(self) -> None:
         self._outside = innermost.get()
@@ -121,11 +106,9 @@ def _async_generator_function(
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        call = scope.for_call(args, kwargs)
-        place = _Place()
-        with place:
-            await call.__aenter__()
-        try:
+        outside = innermost.get()
+        async with scope.for_call(args, kwargs):
+            place = _Place(outside)
             generator = function(*args, **kwargs)
             step = generator.__anext__()
             while True:
@@ -133,7 +116,7 @@ def _async_generator_function(
                     with place:
                         item = await step
                 except StopAsyncIteration:
-                    break
+                    return
                 try:
                     sent = yield item
                 except GeneratorExit:
@@ -144,12 +127,6 @@ def _async_generator_function(
                     step = generator.athrow(error)
                 else:
                     step = generator.asend(sent)
-        except BaseException as error:
-            with place:
-                await call.__aexit__(type(error), error, error.__traceback__)
-            raise
-        with place:
-            await call.__aexit__(None, None, None)
 
     return wrapper
 
@@ -159,20 +136,18 @@ def _generator_function(
 ) -> Callable[..., Generator[Any, Any, Any]]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        call = scope.for_call(args, kwargs)
-        place = _Place()
-        with place:
-            call.__enter__()
-        try:
+        outside = innermost.get()
+        with scope.for_call(args, kwargs) as handle:
+            place = _Place(outside)
             generator = function(*args, **kwargs)
-            step = functools.partial(next, generator)
+            step: Callable[[], Any] = functools.partial(next, generator)
             while True:
                 try:
                     with place:
                         item = step()
                 except StopIteration as stop:
-                    value = stop.value
-                    break
+                    handle.returned(stop.value)
+                    return stop.value
                 try:
                     sent = yield item
                 except GeneratorExit:
@@ -183,14 +158,5 @@ def _generator_function(
                     step = functools.partial(generator.throw, error)
                 else:
                     step = functools.partial(generator.send, sent)
-            if value is not None:
-                call.returned(value)
-        except BaseException as error:
-            with place:
-                call.__exit__(type(error), error, error.__traceback__)
-            raise
-        with place:
-            call.__exit__(None, None, None)
-        return value
 
     return wrapper

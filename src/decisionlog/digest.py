@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Any
+from collections.abc import Sized
+from typing import Any, Protocol
 
 from decisionlog.model import Outcome, RunMetrics, RunStatus
 
@@ -16,68 +17,75 @@ KEPT = 10
 """How many decisions, problems and successes a summary names."""
 _NODES = 1000
 _TEXT = 300
+_HOW = {
+    RunStatus.COMPLETED: "completed successfully",
+    RunStatus.FAILED: "failed",
+    RunStatus.STUCK: "got stuck",
+    RunStatus.CANCELLED: "was cancelled",
+    RunStatus.INTERRUPTED: "was interrupted",
+    RunStatus.RUNNING: "is in progress",
+}
+
+
+class Decided(Protocol):
+    """What is told of a decision."""
+
+    @property
+    def intent(self) -> str: ...
+    @property
+    def chosen_option_id(self) -> str | None: ...
+    @property
+    def parent_id(self) -> str | None: ...
+    @property
+    def options(self) -> Sized: ...
 
 
 class Digest:
-    """Counts, and the few things worth naming.
+    """Counts, and the few things worth naming: the latest of each, and before those that happened
+    inside another decision those that did not.
 
-    Key decisions are the latest that failed, then the first that had a choice of several options.
+    Key decisions are the failed ones, then the first that had a choice of several options.
     """
 
-    __slots__ = (
-        "_cancelled",
-        "_choices",
-        "_critical",
-        "_failed",
-        "_failures",
-        "_latency",
-        "_lock",
-        "_made",
-        "_nodes",
-        "_problems",
-        "_successes",
-        "_successful",
-        "_tokens",
-        "_warnings",
-    )
-
     def __init__(self) -> None:
-        # Re-entrant for the same reason as the recorder's.
-        self._lock = threading.RLock()
-        self._made = self._successful = self._failed = self._cancelled = 0
+        self._lock = threading.RLock()  # re-entrant for the same reason as the recorder's
+        self.made = 0
+        self._successful = self._failed = self._cancelled = 0
         self._tokens = self._problems = 0
         self._latency = 0.0
         self._nodes: dict[str, None] = {}
-        self._failures: deque[str] = deque(maxlen=KEPT)
         self._choices: list[str] = []
-        self._successes: deque[str] = deque(maxlen=KEPT)
-        self._critical: deque[str] = deque(maxlen=KEPT)
-        self._warnings: deque[str] = deque(maxlen=KEPT)
+        self._failures = _Latest()
+        self._successes = _Latest()
+        self._critical = _Latest()
+        self._warnings = _Latest()
 
     def decided(self, node_id: str) -> int:
         """A decision was made; returns how many there were before."""
         with self._lock:
-            before = self._made
-            self._made = before + 1
+            before = self.made
+            self.made = before + 1
             if node_id not in self._nodes and len(self._nodes) < _NODES:
                 self._nodes[node_id] = None
         return before
 
-    def came_out(self, intent: str, chosen: str | None, options: int, outcome: Outcome) -> None:
+    def came_out(self, decision: Decided, outcome: Outcome) -> None:
         """A decision has its outcome."""
         with self._lock:
             self._tokens += outcome.tokens_used
             self._latency += outcome.latency_ms
             if outcome.success:
                 self._successful += 1
-                self._successes.append(outcome.summary or intent)
+                self._successes.add(outcome.summary or decision.intent, decision.parent_id)
             elif outcome.cancelled:
                 self._cancelled += 1
             else:
                 self._failed += 1
-                self._failures.append(f"{_choice(intent, chosen)} failed: {outcome.error or '?'}")
-            if options > 1 and len(self._choices) < KEPT and (outcome.success or outcome.cancelled):
-                self._choices.append(_choice(intent, chosen))
+                text = f"{_choice(decision)} failed: {outcome.error or 'no error given'}"
+                self._failures.add(text, decision.parent_id)
+                return
+            if len(decision.options) > 1 and len(self._choices) < KEPT:
+                self._choices.append(_choice(decision))
 
     def problem(self, severity: str, description: str) -> int:
         """A problem was reported; returns how many there were before."""
@@ -85,74 +93,83 @@ class Digest:
             before = self._problems
             self._problems = before + 1
             if severity == "critical":
-                self._critical.append(description)
+                self._critical.add(description)
             elif severity == "warning":
-                self._warnings.append(description)
+                self._warnings.add(description)
         return before
-
-    def made(self) -> int:
-        """How many decisions there are."""
-        return self._made
 
     def metrics(self) -> RunMetrics:
         """The counts."""
         with self._lock:
             known = self._successful + self._failed + self._cancelled
             return RunMetrics(
-                total_decisions=self._made,
-                successful_decisions=self._successful,
-                failed_decisions=self._failed,
-                cancelled_decisions=self._cancelled,
-                pending_decisions=max(0, self._made - known),
-                total_tokens=self._tokens,
-                total_latency_ms=self._latency,
-                nodes_executed=list(self._nodes),
+                self.made,
+                self._successful,
+                self._failed,
+                self._cancelled,
+                max(0, self.made - known),
+                self._tokens,
+                self._latency,
+                list(self._nodes),
             )
 
     def narrative(self, status: RunStatus) -> str:
         """What there is to say about a run of which nobody said anything."""
         metrics = self.metrics()
-        how = "completed successfully" if status == RunStatus.COMPLETED else f"was {status}"
-        if status in (RunStatus.FAILED, RunStatus.STUCK):
-            how = "failed" if status == RunStatus.FAILED else "got stuck"
         counts = {
             "successful": metrics.successful_decisions,
             "failed": metrics.failed_decisions,
             "cancelled": metrics.cancelled_decisions,
             "pending": metrics.pending_decisions,
         }
-        made = metrics.total_decisions
-        parts = [f"Run {how}.", f"Made {made} decision{'' if made == 1 else 's'}"]
-        if made:
-            parts[1] += ": " + ", ".join(f"{n} {name}" for name, n in counts.items() if n)
-        parts[1] += "."
-        if self._critical:
-            parts.append(f"Critical issues: {_joined(self._critical)}.")
-        if self._failures and status != RunStatus.COMPLETED:
-            parts.append(f"Failed on: {_short(self._failures[-1])}.")
+        made = f"Made {metrics.total_decisions} decision{'s' * (metrics.total_decisions != 1)}"
+        if metrics.total_decisions:
+            made += ": " + ", ".join(f"{n} {name}" for name, n in counts.items() if n)
+        parts = [f"Run {_HOW[status]}.", f"{made}."]
+        if critical := self._critical.texts():
+            parts.append(f"Critical issues: {'; '.join(text.rstrip('.') for text in critical)}.")
+        if status != RunStatus.COMPLETED and (failure := self._failures.latest()):
+            parts.append(f"Failed on: {failure.rstrip('.')}.")
         return " ".join(parts)
 
     def highlights(self) -> dict[str, Any]:
         """The rest of what `RunEnded` and `RunSummary` have in common, as their fields."""
         with self._lock:
-            key = [*self._failures, *self._choices][:KEPT]
             return {
                 "problem_count": self._problems,
-                "key_decisions": [_short(text) for text in key],
-                "critical_problems": [_short(text) for text in self._critical],
-                "warnings": [_short(text) for text in self._warnings],
-                "successes": [_short(text) for text in self._successes],
+                "key_decisions": [*self._failures.texts(), *map(_short, self._choices)][:KEPT],
+                "critical_problems": self._critical.texts(),
+                "warnings": self._warnings.texts(),
+                "successes": self._successes.texts(),
             }
 
 
-def _choice(intent: str, chosen: str | None) -> str:
-    return f"{intent} → {chosen}" if chosen else intent
+class _Latest:
+    """The latest texts; those that belong to something larger give way to those that do not."""
+
+    def __init__(self) -> None:
+        self._outer: deque[str] = deque(maxlen=KEPT)
+        self._inner: deque[str] = deque(maxlen=KEPT)
+
+    def add(self, text: str, parent_id: str | None = None) -> None:
+        (self._outer if parent_id is None else self._inner).append(text)
+
+    def texts(self) -> list[str]:
+        texts = [
+            *self._outer,
+            *list(self._inner)[max(0, len(self._inner) + len(self._outer) - KEPT) :],
+        ]
+        return [_short(text) for text in texts]
+
+    def latest(self) -> str:
+        return _short([*self._inner, *self._outer][-1]) if self.texts() else ""
+
+
+def _choice(decision: Decided) -> str:
+    chosen = decision.chosen_option_id
+    return f"{decision.intent} → {chosen}" if chosen else decision.intent
 
 
 def _short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"
-
-
-def _joined(texts: deque[str]) -> str:
-    return "; ".join(_short(text).rstrip(".") for text in texts)

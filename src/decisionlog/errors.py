@@ -16,8 +16,8 @@ DecisionLogError
     └── RunInProgressError        a live run is not deleted
 ```
 
-With `strict=False`, the default, an agent never sees a `MisuseError` or a `WriteError`: each kind is
-logged once as a warning and counted in `runtime.stats()`.
+With `strict=False`, the default, an agent never sees a `MisuseError` or a `WriteError`: each kind
+is logged once as a warning and counted in `runtime.stats()`.
 """
 
 

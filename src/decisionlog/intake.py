@@ -91,13 +91,13 @@ class Intake:
         clean = self.values.clean(value, "tags")
         return {key: self.text(item, f"tags[{key!r}]") for key, item in clean.items()}
 
-    def decision_type(self, value: object) -> DecisionType:
+    def decision_type(self, value: Any) -> DecisionType:
         """One of the types, or its name."""
         if type(value) is DecisionType:
             return value
         try:
             return DecisionType(value)
-        except ValueError:
+        except Exception:
             self.misuse(
                 InvalidValueError,
                 f"decision_type is {_brief(value)}, not one of {', '.join(DecisionType)}; "

@@ -57,7 +57,7 @@ class WriterLock:
         """
         # One who tries the lock just then, or clears up locks nobody holds, may be in the way.
         while self._file is None:
-            file = open(self.path, "ab", opener=_private)
+            file = open(self.path, "ab", opener=_private)  # noqa: SIM115 - held
             try:
                 ours = _lock(file, shared=False) and _is_at(self.path, file)
             except OSError:

@@ -43,6 +43,17 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+class LineStruct(
+    Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False, tag_field="type"
+):
+    """How the records of a run file are encoded: what is empty is left out."""
+
+
+def _always(value: str | float) -> Any:
+    """A default that says something is written like any other value: only what is empty is not."""
+    return field(default_factory=lambda: value)
+
+
 class Option(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
     """One of the things the agent could have done.
 
@@ -55,23 +66,15 @@ class Option(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
     id: str
     description: str = ""
-    action_type: str = "unknown"
+    action_type: str = _always("unknown")
     action_params: dict[str, Any] = {}
     pros: list[str] = []
     cons: list[str] = []
-    confidence: Annotated[float, Meta(ge=0, le=1)] = 0.5
+    confidence: Annotated[float, Meta(ge=0, le=1)] = _always(0.5)
     extra: dict[str, Any] = {}
 
 
-class Outcome(
-    Struct,
-    frozen=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    tag_field="type",
-    tag="outcome",
-):
+class Outcome(LineStruct, frozen=True, tag="outcome"):
     """What came of a decision.
 
     `cancelled` is neither a success nor a failure of the agent. `latency_ms` comes from the
@@ -101,7 +104,7 @@ class Outcome(
     extra: dict[str, Any] = {}
 
 
-class Evaluation(Struct, frozen=True, omit_defaults=True, gc=False):
+class Evaluation(Struct, frozen=True, gc=False):
     """A judgement of a decision made afterwards, by a person or a program; scores from 0 to 1."""
 
     goal_aligned: bool = True
@@ -114,15 +117,7 @@ class Evaluation(Struct, frozen=True, omit_defaults=True, gc=False):
     explanation: str = ""
 
 
-class Decision(
-    Struct,
-    frozen=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    tag_field="type",
-    tag="decision",
-):
+class Decision(LineStruct, frozen=True, tag="decision"):
     """What the agent decided: the intent, the options it saw, the one it chose and why.
 
     `parent_id` is the decision inside which this one was made; `supersedes` one that it replaces.
@@ -131,9 +126,9 @@ class Decision(
     id: str
     parent_id: str | None = None
     timestamp: datetime = field(default_factory=_now)
-    node_id: str = "unknown"
+    node_id: str = _always("unknown")
     intent: str = ""
-    decision_type: DecisionType = DecisionType.CUSTOM
+    decision_type: DecisionType = _always(DecisionType.CUSTOM)
     options: list[Option] = []
     chosen_option_id: str | None = None
     reasoning: str = ""
@@ -169,19 +164,11 @@ class Decision(
         return self.evaluation.goal_aligned and self.evaluation.outcome_quality > 0.5
 
 
-class Problem(
-    Struct,
-    frozen=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    tag_field="type",
-    tag="problem",
-):
+class Problem(LineStruct, frozen=True, tag="problem"):
     """Something that went wrong; `severity` is "critical", "warning" or "minor"."""
 
     id: str
-    severity: str = "warning"
+    severity: str = _always("warning")
     description: str = ""
     root_cause: str | None = None
     decision_id: str | None = None

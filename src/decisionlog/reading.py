@@ -171,9 +171,7 @@ class Assembler:
                     self._put_aside(record)
                     return
                 force_setattr(decision, "outcome", record)
-                self.digest.came_out(
-                    decision.intent, decision.chosen_option_id, len(decision.options), record
-                )
+                self.digest.came_out(decision, record)
             case Choice():
                 decision = self._decisions.get(record.decision_id)
                 if decision is None:

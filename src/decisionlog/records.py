@@ -1,4 +1,4 @@
-"""What a run file holds: format v1, and its codec. Shared by recording and reading, nothing else is.
+"""What a run file holds: format v1, and its codec; what recording and reading share.
 
 A line is a JSON object with a `"type"`, and ends in a checksum over what comes before it:
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import platform
 import re
+import secrets
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 from zlib import crc32
@@ -19,7 +20,16 @@ from zlib import crc32
 import msgspec
 from msgspec import Struct, field
 
-from decisionlog.model import Decision, Evaluation, Option, Outcome, Problem, RunMetrics, RunStatus
+from decisionlog.model import (
+    Decision,
+    Evaluation,
+    LineStruct,
+    Option,
+    Outcome,
+    Problem,
+    RunMetrics,
+    RunStatus,
+)
 
 FORMAT = 1
 MAX_LINE_BYTES = 16 * 2**20
@@ -34,6 +44,16 @@ _CRC_BYTES = len(b',"crc":"00000000"}')
 
 _TIMED_ID = re.compile(r"run_(\d{8}_\d{6})_([0-9a-f]{5})[0-9a-f]*")
 HOST = platform.node()
+
+
+def random_run_id(now: datetime) -> str:
+    """`run_<YYYYMMDD>_<HHMMSS>_<hex>`: ids sort by start; the first five hex digits are the
+    microseconds, the other eleven random.
+
+    >>> random_run_id(datetime(2026, 1, 19, 18, 42, 16, 999_999, UTC))[:26]
+    'run_20260119_184216_f423f'
+    """
+    return f"{now:run_%Y%m%d_%H%M%S_}{now.microsecond:05x}{secrets.token_hex(6)[:11]}"
 
 
 def started_at(run_id: str) -> datetime | None:
@@ -51,15 +71,7 @@ def started_at(run_id: str) -> datetime | None:
     return None
 
 
-class RunStarted(
-    Struct,
-    frozen=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    tag_field="type",
-    tag="run_started",
-):
+class RunStarted(LineStruct, frozen=True, tag="run_started"):
     """The first record of a run: its goal and input, and who writes it."""
 
     goal_id: str
@@ -79,15 +91,7 @@ class RunStarted(
     extra: dict[str, Any] = {}
 
 
-class Choice(
-    Struct,
-    frozen=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    tag_field="type",
-    tag="choice",
-):
+class Choice(LineStruct, frozen=True, tag="choice"):
     """A choice made after the decision was recorded; the last one of a decision stands."""
 
     decision_id: str
@@ -99,15 +103,7 @@ class Choice(
     extra: dict[str, Any] = {}
 
 
-class Gap(
-    Struct,
-    frozen=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    tag_field="type",
-    tag="gap",
-):
+class Gap(LineStruct, frozen=True, tag="gap"):
     """`count` records were lost here. It bears the number of the last of them, so that the numbers
     missing before it are `count - 1`.
     """
@@ -120,15 +116,7 @@ class Gap(
     extra: dict[str, Any] = {}
 
 
-class RunEnded(
-    Struct,
-    frozen=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    tag_field="type",
-    tag="run_ended",
-):
+class RunEnded(LineStruct, frozen=True, tag="run_ended"):
     """The last record of a run, with what a summary needs, so that a listing reads no more."""
 
     status: RunStatus
@@ -150,15 +138,7 @@ class RunEnded(
     extra: dict[str, Any] = {}
 
 
-class Evaluated(
-    Struct,
-    frozen=True,
-    omit_defaults=True,
-    forbid_unknown_fields=True,
-    gc=False,
-    tag_field="type",
-    tag="evaluation",
-):
+class Evaluated(LineStruct, frozen=True, tag="evaluation"):
     """A judgement of a decision, made afterwards; it lies in a file beside the run's."""
 
     decision_id: str
@@ -176,7 +156,7 @@ AnyRecord: TypeAlias = Record | dict[str, Any]
 """A record; of a type not known here, the JSON object as it stands."""
 
 encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Record).decode
+_decoder = msgspec.json.Decoder(Record)
 _decode_plain = msgspec.json.Decoder().decode
 _TYPES: dict[str, type[Struct]] = {
     "run_started": RunStarted,
@@ -191,10 +171,10 @@ _TYPES: dict[str, type[Struct]] = {
 
 
 def seal(body: bytes) -> bytes:
-    """The line for an encoded record: its checksum put in last, and a newline.
+    r"""The line for an encoded record: its checksum put in last, and a newline.
 
     >>> seal(b'{"type":"gap","count":1}')
-    b'{"type":"gap","count":1,"crc":"a1d7f0aa"}\\n'
+    b'{"type":"gap","count":1,"crc":"a1d7f0aa"}\n'
     """
     body = body[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
@@ -221,7 +201,7 @@ def decode(body: bytes) -> AnyRecord:
     """
     # Strict first: always keeping unknown fields costs three times as much.
     try:
-        record = _decode(body)
+        record: Record = _decoder.decode(body)
     except (msgspec.DecodeError, RecursionError):
         return _decode_leniently(body)
     return restore(record) if b'"$' in body else record
@@ -236,13 +216,14 @@ def _decode_leniently(body: bytes) -> AnyRecord:
         raise ValueError("not a record: no JSON object with a type")
     plain.pop("crc", None)
     kind = _TYPES.get(plain["type"])
-    plain = unescape(plain)
+    given: dict[str, Any] = unescape(plain)
     if kind is None:
-        return plain
+        return given
     try:
-        return _fit(plain, kind)  # type: ignore[return-value]
+        record: Any = _fit(given, kind)
     except msgspec.ValidationError as error:
         raise ValueError(f"not a {plain['type']} record: {error}") from None
+    return record  # type: ignore[no-any-return]
 
 
 def _fit(plain: dict[str, Any], kind: type[Struct]) -> Struct:
@@ -291,7 +272,8 @@ def unescape(value: Any) -> Any:
 
 
 VALUE_FIELDS = frozenset(
-    "input_data output_data input_context result state_changes attributes action_params extra".split()
+    "action_params attributes extra input_context input_data output_data result "
+    "state_changes".split()
 )
 """The fields that hold whatever the agent put there."""
 

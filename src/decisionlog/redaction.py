@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from itertools import pairwise
 
 REDACTED = "[redacted]"
 
@@ -15,11 +16,11 @@ _SECRET_WORDS = frozenset(
     "masterkey passkey privatekey pgpassword pincode refreshtoken secretkey sessionid "
     "sessiontoken signingkey sshkey userpassword webhooksecret xapikey".split()
 )
-# `key`, `keys` and `tokens` are ordinary words ("primary_key", "max_tokens") but after one of these.
+# `key`, `keys` and `tokens` are ordinary words ("primary_key", "max_tokens"), but not after these.
 _QUALIFIERS = frozenset(
     "access account api app auth bearer bot client csrf deploy encryption hmac id license master "
-    "oauth personal private refresh secret security service session sign signing ssh ssl subscription "
-    "tls webhook xsrf".split()
+    "oauth personal private refresh secret security service session sign signing ssh ssl "
+    "subscription tls webhook xsrf".split()
 )
 _PASS_OF = frozenset("admin db ftp mail mysql pg postgres redis root smtp user".split())
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -44,7 +45,7 @@ def is_secret(key: str) -> bool:
     return any(
         (word in ("key", "keys", "token", "tokens") and before in _QUALIFIERS)
         or (word == "pass" and before in _PASS_OF)
-        for before, word in zip(words, words[1:], strict=False)
+        for before, word in pairwise(words)
     )
 
 

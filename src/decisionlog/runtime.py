@@ -7,77 +7,51 @@ import logging
 import os
 import secrets
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self, TypeAlias, TypeVar
 
 import anyio
 from msgspec import Struct
 
+from decisionlog import errors
+from decisionlog.clock import Clock, SystemClock
 from decisionlog.context import Frame, current, decision_at, open_runtimes
-from decisionlog.errors import (
-    EndedError,
-    InvalidValueError,
-    MisuseError,
-    NoRunError,
-    RuntimeStateError,
-    UnknownDecisionError,
-    WriteError,
-)
+from decisionlog.handles import DecisionHandle, RunHandle, open_decision, open_run
 from decisionlog.intake import Intake
 from decisionlog.model import DecisionType, Option
-from decisionlog.recorder import Recorder, Settings
-from decisionlog.records import RUN_ID
-from decisionlog.scopes import DecisionScope, NodeScope, RunScope, inert_decision, inert_run
+from decisionlog.recorder import FlushRequest, Recorder, Settings
+from decisionlog.records import RUN_ID, random_run_id
+from decisionlog.scopes import NodeScope, Scope
 from decisionlog.sinks import FileSink, Sink
 from decisionlog.values import Redact, Values
 
 logger = logging.getLogger("decisionlog")
-Options = Sequence[Option | Mapping[str, Any]]
+T = TypeVar("T")
+Options: TypeAlias = Sequence[Option | Mapping[str, Any]]
+OrCallable: TypeAlias = T | Callable[..., T]
+Error: TypeAlias = BaseException | None
 _REMEMBERED_IDS = 10_000
-_MAX_VALUE_BYTES = 4 * 2**20
-
-
-class Clock(Protocol):
-    """Where times come from; `decisionlog.testing.FixedClock` is another one."""
-
-    def now(self) -> datetime:
-        """The wall clock, in UTC, for timestamps."""
-        ...
-
-    def monotonic_ns(self) -> int:
-        """Nanoseconds from a clock that is never set, for latencies."""
-        ...
-
-
-class SystemClock:
-    """The computer's clocks."""
-
-    now = staticmethod(partial(datetime.now, UTC))
-    monotonic_ns = staticmethod(time.perf_counter_ns)
-
-
-def random_run_id(now: datetime) -> str:
-    """`run_<YYYYMMDD>_<HHMMSS>_<hex>`: ids sort by start; the first five hex digits are the
-    microseconds, the other eleven random.
-
-    >>> random_run_id(datetime(2026, 1, 19, 18, 42, 16, 999_999, UTC))[:26]
-    'run_20260119_184216_f423f'
-    """
-    return f"{now:run_%Y%m%d_%H%M%S_}{now.microsecond:05x}{secrets.token_hex(6)[:11]}"
+_RANGES = {
+    "flush_interval": (0.001, 60),
+    "max_buffer": (2**16, 2**40),
+    "wait_timeout": (0, 3600),
+    "close_timeout": (0, 3600),
+    "max_value_bytes": (2**10, 4 * 2**20),
+}
+_CHOICES = {"durability": ("flush", "fsync"), "overflow": ("wait", "drop")}
 
 
 class Stats(Struct, frozen=True):
-    """What has become of the records so far.
+    """What has become of the records since the runtime was opened.
 
     `accepted` is `written + dropped +` those on their way. `synced` are known to be on the disk.
     `bytes` have been written, `buffered` wait in memory. `misused` counts calls that did not add
-    up, `errors` failures of sinks and of the recorder itself.
+    up, `errors` failures of sinks and of the recording itself.
     """
 
     accepted: int = 0
@@ -109,13 +83,14 @@ class Runtime:
         overflow: What to do when they do: `"wait"`, in scopes and awaited calls, for up to
             `wait_timeout` seconds, and drop records only after that; or `"drop"` them at once.
             Dropped records are counted, in `stats()` and in the log.
+        wait_timeout: Seconds that a caller waits for room, or for the directory on opening.
         close_timeout: Seconds that closing may take.
         max_value_bytes: A value that takes more than this, as JSON, is cut; at most 4 MiB.
         redact: True replaces values whose key names a secret (`password`, `api_key`, …), and the
             like in error texts; False does not; a hook `redact(path, value) -> value` is asked for
             every value after that. What it raises costs the value, not the record.
-        strict: Raise `MisuseError` for calls that do not add up, and `WriteError` when closing
-            lost records, instead of a warning and a count.
+        strict: Raise `MisuseError` for calls that do not add up, and `WriteError` when records are
+            lost on closing, instead of a warning and a count.
         sinks: Where to record instead of `FileSink(path)`. Callers wait for the first one only.
         enabled: False (or `DECISIONLOG_DISABLED=1` in the environment) makes everything a no-op.
         clock: Where times come from.
@@ -143,30 +118,24 @@ class Runtime:
         clock: Clock = SystemClock(),  # noqa: B008 - it has no state
         new_run_id: Callable[[datetime], str] = random_run_id,
     ) -> None:
-        for name, value, allowed in (
-            ("durability", durability, ("flush", "fsync")),
-            ("overflow", overflow, ("wait", "drop")),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{name} is {value!r}, not one of {', '.join(allowed)}")
-        for name, number, least, most in (
-            ("flush_interval", flush_interval, 0.001, 60),
-            ("max_buffer", max_buffer, 2**16, 2**40),
-            ("wait_timeout", wait_timeout, 0, 3600),
-            ("close_timeout", close_timeout, 0, 3600),
-            ("max_value_bytes", max_value_bytes, 2**10, _MAX_VALUE_BYTES),
-        ):
-            if not least <= number <= most:
-                raise ValueError(f"{name} is {number!r}, not between {least} and {most}")
+        self._settings = settings = Settings(
+            durability, flush_interval, max_buffer, overflow, wait_timeout, close_timeout,
+            max_value_bytes,
+        )  # fmt: skip
+        for name, choices in _CHOICES.items():
+            if (value := getattr(settings, name)) not in choices:
+                raise ValueError(f"{name} is {value!r}, not one of {', '.join(choices)}")
+        for name, (least, most) in _RANGES.items():
+            if not least <= (value := getattr(settings, name)) <= most:
+                raise ValueError(f"{name} is {value!r}, not between {least} and {most}")
+        if sinks is not None and not sinks:
+            raise ValueError("sinks is empty; leave it out, or say enabled=False")
         self.path = Path(path)
         self.strict = strict
         self.clock = clock
         self.intake = Intake(Values(redact, max_value_bytes), self.misuse)
-        self.runs: dict[str, RunScope] = {}
+        self.runs: dict[str, RunHandle] = {}
         self.inert = not enabled or os.environ.get("DECISIONLOG_DISABLED", "") not in ("", "0")
-        self._settings = Settings(
-            durability, flush_interval, max_buffer, overflow, wait_timeout, close_timeout
-        )
         self._sinks = sinks
         self._new_run_id = new_run_id
         self._recorder: Recorder | None = None
@@ -175,11 +144,10 @@ class Runtime:
         self._forked_from: tuple[str, str | None] | None = None
         self._given_ids: OrderedDict[str, None] = OrderedDict()
         self._misused = 0
-        self._warned: set[type[MisuseError]] = set()
-        self._own_errors = 0
-        self._last_own_error: str | None = None
-        self._inert_run = inert_run()
-        self._inert_decision = inert_decision()
+        self._warned: set[type[errors.MisuseError]] = set()
+        self._own_errors: list[str] = []
+        self._inert_run = Scope.inert(RunHandle())
+        self._inert_decision = Scope.inert(DecisionHandle())
 
     def __repr__(self) -> str:
         return f"Runtime({str(self.path)!r})"
@@ -188,117 +156,99 @@ class Runtime:
 
     async def __aenter__(self) -> Self:
         if recorder := self._open():
-            await recorder.opened()
+            await recorder.opened.wait(self._settings.wait_timeout)
             self._check_opened(recorder)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    async def __aexit__(self, kind: Any, error: Error, trace: TracebackType | None, /) -> None:
         if recorder := self._close():
-            # Cancelled, this leaves early; the recorder goes on, and interpreter exit waits for it.
+            # Cancelled all the same (asyncio's own way knows no shield), this leaves early: the
+            # recorder goes on, and interpreter exit waits for it.
             with anyio.CancelScope(shield=True):
-                await recorder.closed()
+                await recorder.closed.wait(self._settings.close_timeout + 1)
             self._check_closed(recorder, error)
 
     def __enter__(self) -> Self:
         if recorder := self._open():
-            recorder.opened_blocking()
+            recorder.opened.wait_blocking(self._settings.wait_timeout)
             self._check_opened(recorder)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-        /,
-    ) -> None:
+    def __exit__(self, kind: Any, error: Error, trace: TracebackType | None, /) -> None:
         if recorder := self._close():
-            recorder.closed_blocking()
+            recorder.closed.wait_blocking(self._settings.close_timeout + 1)
             self._check_closed(recorder, error)
 
     def _open(self) -> Recorder | None:
         if self.inert:
             return None
         with self._lock:
+            if self._opened:
+                self.misuse(errors.RuntimeStateError, f"{self!r} is open already")
             self._opened += 1
             if self._opened > 1:
-                self.misuse(
-                    RuntimeStateError, f"{self!r} is open already; it closes when all leave"
-                )
                 return None
         open_runtimes.add(self)
         return self._start_recorder()
 
     def _start_recorder(self) -> Recorder:
-        sinks = self._sinks if self._sinks is not None else [FileSink(self.path)]
+        sinks = self._sinks or [FileSink(self.path)]
         writer = f"w_{os.getpid()}_{secrets.token_hex(6)}"
-        self._recorder = Recorder(sinks, writer, self.intake.values, self._settings, self.clock.now)
+        self._recorder = Recorder(sinks, writer, self._settings, self.clock.now)
         return self._recorder
 
     def _check_opened(self, recorder: Recorder) -> None:
         if self.strict and recorder.last_error is not None:
             self._close()
-            raise WriteError(
-                f"{self!r} cannot be written to: {recorder.last_error}. Choose another directory, or "
-                "leave strict=False to go on and retry."
-            )
+            what = f"{self!r} cannot be written to: {recorder.last_error}"
+            raise errors.WriteError(f"{what}. Without strict=True it would go on trying")
 
     def _close(self) -> Recorder | None:
         if self.inert:
             return None
         with self._lock:
             self._opened -= 1
-            if self._opened > 0:
+            if self._opened:
                 return None
         open_runtimes.discard(self)
-        left = list(self.runs.values())
-        for run in left:
-            run.disconnect()
-        self.runs.clear()
-        recorder = self._recorder
-        if recorder is not None:
-            recorder.close()
+        left = self._disconnect()
         if left:
+            ids = ", ".join(left[:5])
             logger.warning(
-                "%r closed while %d runs were in progress; they read as interrupted: %s",
-                self,
-                len(left),
-                ", ".join(run.id for run in left[:5]),
+                "%r: %d runs never ended; they read as interrupted: %s", self, len(left), ids
             )
-        return recorder
+        if self._recorder is not None:
+            self._recorder.close()
+        return self._recorder
 
-    def _check_closed(self, recorder: Recorder, error: BaseException | None) -> None:
-        lost = recorder.warn_if_lost()
-        if lost and self.strict and error is None:
-            raise WriteError(lost)
+    def _check_closed(self, recorder: Recorder, error: Error) -> None:
+        if recorder.lost:
+            why = recorder.last_error or "the sink was too slow"
+            what = f"{recorder.lost} of {recorder.buffer.accepted} records were not written: {why}"
+            logger.warning("%r: %s", self, what)
+            if self.strict and error is None:
+                raise errors.WriteError(what)
+
+    def _disconnect(self) -> list[str]:
+        runs, self.runs = self.runs, {}
+        for run in runs.values():
+            run.disconnect()
+        return list(runs)
 
     def recorder(self) -> Recorder | None:
         """The recorder, while the runtime is open; a forked child gets one of its own."""
-        if self._opened <= 0:
-            return None
-        if self._recorder is None:
+        if self._opened and self._recorder is None:
             with self._lock:
-                if self._recorder is None:
-                    self._start_recorder()
-        return self._recorder
+                return self._recorder or self._start_recorder()
+        return self._recorder if self._opened else None
 
     def after_fork(self) -> None:
         """In a forked child: what was inherited is ended, and the child starts clean."""
-        if self._opened <= 0:
-            return
         frame = current(self)
         if frame is not None and frame.run is not None:
             decision = decision_at(frame)
             self._forked_from = (frame.run.id, decision.id if decision is not None else None)
-        for run in self.runs.values():
-            run.disconnect()
-        self.runs.clear()
+        self._disconnect()
         self._lock = threading.RLock()
         self._recorder = None
 
@@ -310,53 +260,49 @@ class Runtime:
             False when some of it was lost or the time ran out. A loss is told for as long as its
             run is in progress, and once more after that.
         """
-        recorder = self._recorder
-        if self.inert or recorder is None:
-            return True
-        return await recorder.flush(
-            durable, self._settings.close_timeout if timeout is None else timeout
-        )
+        request = self._request_flush(durable)
+        await request.done.wait(self._settings.close_timeout if timeout is None else timeout)
+        return request.succeeded
 
     def flush_blocking(self, *, durable: bool = False, timeout: float | None = None) -> bool:
         """`flush` for code that runs on no event loop."""
-        recorder = self._recorder
-        if self.inert or recorder is None:
-            return True
-        return recorder.flush_blocking(
-            durable, self._settings.close_timeout if timeout is None else timeout
-        )
+        request = self._request_flush(durable)
+        request.done.wait_blocking(self._settings.close_timeout if timeout is None else timeout)
+        return request.succeeded
+
+    def _request_flush(self, durable: bool) -> FlushRequest:
+        if self._recorder is not None:
+            return self._recorder.request_flush(durable)
+        request = FlushRequest(durable)
+        request.succeeded = True  # nothing was recorded
+        request.done.set()
+        return request
 
     def stats(self) -> Stats:
-        """Counts since the runtime was last opened; see `Stats`."""
-        recorder = self._recorder
+        """Counts since the runtime was opened."""
+        own, recorder = self._own_errors, self._recorder
+        last_error = own[-1] if own else None
         if recorder is None:
-            return Stats(
-                misused=self._misused, errors=self._own_errors, last_error=self._last_own_error
-            )
+            return Stats(misused=self._misused, errors=len(own), last_error=last_error)
+        buffer = recorder.buffer
         return Stats(
-            accepted=recorder.accepted,
-            written=recorder.written,
-            synced=recorder.synced,
-            dropped=recorder.dropped,
-            misused=self._misused,
-            bytes=recorder.bytes,
-            buffered=recorder.buffered,
-            errors=recorder.errors + self._own_errors,
-            last_error=self._last_own_error or recorder.last_error,
-        )
+            buffer.accepted, buffer.written, recorder.synced, buffer.dropped, self._misused,
+            buffer.bytes, buffer.size, recorder.errors + len(own),
+            last_error or recorder.last_error,
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ scopes
 
     def run(
         self,
-        goal_id: str,
-        goal_description: str = "",
+        goal_id: OrCallable[str],
+        goal_description: OrCallable[str] = "",
         input_data: Any = None,
         *,
-        run_id: str | None = None,
-        tags: Mapping[str, str] | None = None,
-        parent: RunScope | DecisionScope | str | None = None,
-    ) -> RunScope:
+        run_id: OrCallable[str | None] = None,
+        tags: OrCallable[Mapping[str, str] | None] = None,
+        parent: RunHandle | DecisionHandle | str | None = None,
+    ) -> Scope[RunHandle]:
         """A run: `with`, `async with`, or as a decorator.
 
         Args:
@@ -372,21 +318,22 @@ class Runtime:
         """
         if self.inert:
             return self._inert_run
-        return RunScope(self, (goal_id, goal_description, input_data, run_id, tags, parent))
+        return Scope(self, open_run, (goal_id, goal_description, input_data, run_id, tags, parent))
 
     def decision(
         self,
-        intent: str | Callable[..., str],
-        options: Options | Callable[..., Options] = (),
-        chosen: str | Callable[..., str | None] | None = None,
-        reasoning: str | Callable[..., str] = "",
-        node_id: str | Callable[..., str | None] | None = None,
+        intent: OrCallable[str],
+        options: OrCallable[Options] = (),
+        chosen: OrCallable[str | None] = None,
+        reasoning: OrCallable[str] = "",
+        node_id: OrCallable[str | None] = None,
         decision_type: DecisionType | str = DecisionType.CUSTOM,
-        constraints: Sequence[str] | Callable[..., Sequence[str]] | None = None,
-        context: Mapping[str, Any] | Callable[..., Mapping[str, Any]] | None = None,
+        constraints: OrCallable[Sequence[str] | None] = None,
+        context: OrCallable[Mapping[str, Any] | None] = None,
         *,
         supersedes: str | None = None,
-    ) -> DecisionScope:
+        run: RunHandle | None = None,
+    ) -> Scope[DecisionHandle]:
         """A decision in the surrounding run: `with`, `async with`, or as a decorator.
 
         It is recorded on entry, before the work inside begins; its outcome and latency on the way
@@ -395,38 +342,36 @@ class Runtime:
         Args:
             intent: What is being decided.
             options: What could be done: `Option`s, or dicts with the same keys.
-            chosen: The id of the option taken; `DecisionScope.choose` chooses later.
+            chosen: The id of the option taken; `DecisionHandle.choose` chooses later.
             reasoning: Why.
             node_id: The part of the agent that decides; else the surrounding `node`.
             decision_type: What kind of thing is decided.
             constraints: What had to be respected.
             context: What the decision was based on.
             supersedes: The id of an earlier decision of this run that this one replaces.
+            run: The handle of the run to record it in, instead of the surrounding one.
 
         As a decorator, arguments may be callables of the call's arguments.
         """
         if self.inert:
             return self._inert_decision
-        return DecisionScope(
-            self,
-            (
-                intent,
-                options,
-                chosen,
-                reasoning,
-                node_id,
-                decision_type,
-                constraints,
-                context,
-                supersedes,
-            ),
-        )
+        given = (
+            intent, options, chosen, reasoning, node_id, decision_type, constraints, context,
+            supersedes,
+        )  # fmt: skip
+        return Scope(self, open_decision if run is None else partial(open_decision, run=run), given)
 
     def node(self, node_id: str) -> NodeScope:
         """Name the node for the decisions inside a `with` block, and only those."""
         return NodeScope(self, node_id)
 
     # ------------------------------------------------------------------ the imperative interface
+
+    @property
+    def current_run(self) -> RunHandle | None:
+        """The run of this runtime that is in progress here, or None."""
+        frame = current(self)
+        return frame.run if frame is not None else None
 
     async def start_run(
         self, goal_id: str, goal_description: str = "", input_data: Any = None
@@ -436,33 +381,23 @@ class Runtime:
         Returns:
             The run's id; `""` when the runtime is not open.
         """
-        run = self.run(goal_id, goal_description, input_data)
-        await run.__aenter__()
+        run = await self.run(goal_id, goal_description, input_data).__aenter__()
         return run.id
 
     async def end_run(
-        self,
-        success: bool,
-        narrative: str = "",
-        output_data: Any = None,
-        *,
+        self, success: bool, narrative: str = "", output_data: Any = None, *,
         run_id: str | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """End the current run, or the one named."""
-        if run := self._in_progress(run_id, "end_run"):
+        if run := self._in_progress(run_id, "its end"):
             (run.succeed if success else run.fail)(narrative=narrative, output_data=output_data)
-            await run.__aexit__(None, None, None)
+            run.end(None)
+            await self._room()
 
     def set_node(self, node_id: str) -> None:
         """Name the node for the decisions that follow in this context, until the run ends."""
-        if self._in_progress(None, "set_node"):
+        if self._in_progress(None, f"the node {node_id!r:.80}"):
             NodeScope(self, node_id, lasting=True).__enter__()
-
-    @property
-    def current_run(self) -> RunScope | None:
-        """The run of this runtime that is in progress here, or None."""
-        frame = current(self)
-        return frame.run if frame is not None else None
 
     async def decide(
         self,
@@ -485,11 +420,11 @@ class Runtime:
         run = self._in_progress(run_id, f"the decision {intent!r:.80}")
         if run is None:
             return ""
-        decision = run.decision_scope(
-            (intent, options, chosen, reasoning, node_id, decision_type, constraints, context, None)
-        )
-        decision.begin()
-        await run.room()
+        given = (
+            intent, options, chosen, reasoning, node_id, decision_type, constraints, context, None
+        )  # fmt: skip
+        decision = open_decision(self, given, run)
+        await self._room()
         return decision.id
 
     async def record_outcome(
@@ -510,19 +445,18 @@ class Runtime:
         if run is None:
             return
         decision = run.pending.get(decision_id) if isinstance(decision_id, str) else None
-        if decision is None:
-            if run.made(decision_id):
-                self.misuse(
-                    EndedError, f"{decision_id} of {run.id} has an outcome; another is ignored"
-                )
-            else:
-                self.misuse(UnknownDecisionError, f"{run.id} made no decision {decision_id!r:.40}")
-            return
-        decision.say(
-            success, result, error, summary, tokens_used, state_changes, latency_ms=latency_ms
-        )
-        decision.end(None)
-        await run.room()
+        if decision is not None:
+            decision.say(
+                success, result, error, summary, tokens_used, state_changes, latency_ms=latency_ms
+            )
+            decision.end(None)
+            await self._room()
+        elif run.made(decision_id):
+            what = f"{decision_id} of {run.id} has an outcome; another one is ignored"
+            self.misuse(errors.EndedError, what)
+        else:
+            what = f"{run.id} made no decision {decision_id!r:.40}; its outcome is not recorded"
+            self.misuse(errors.UnknownDecisionError, what)
 
     async def report_problem(
         self,
@@ -549,7 +483,7 @@ class Runtime:
             root_cause=root_cause,
             suggested_fix=suggested_fix,
         )
-        await run.room()
+        await self._room()
         return problem_id
 
     async def decide_and_execute(
@@ -572,11 +506,9 @@ class Runtime:
             The decision's id and what the executor returned.
         """
         run = self._in_progress(run_id, f"the decision {intent!r:.80}")
-        scope = self.decision(intent, options, chosen, reasoning, **kwargs)
+        scope = self._inert_decision
         if run is not None:
-            scope.run = run
-        else:
-            scope = self._inert_decision
+            scope = self.decision(intent, options, chosen, reasoning, run=run, **kwargs)
         async with scope as decision:
             result = executor()
             if inspect.isawaitable(result):
@@ -585,29 +517,27 @@ class Runtime:
         return decision.id, result
 
     async def quick_decision(
-        self,
-        intent: str,
-        action: str,
-        reasoning: str,
-        node_id: str | None = None,
-        *,
+        self, intent: str, action: str, reasoning: str, node_id: str | None = None, *,
         run_id: str | None = None,
-    ) -> str:
-        """Record a decision of which there was but one thing to do."""
+    ) -> str:  # fmt: skip
+        """Record a decision of which there was but one thing to do; returns its id."""
         option = Option("action", action, "execute")
         return await self.decide(intent, [option], "action", reasoning, node_id, run_id=run_id)
 
-    def _in_progress(self, run_id: str | None, what: str) -> RunScope | None:
+    def _in_progress(self, run_id: str | None, what: str) -> RunHandle | None:
         if self.inert:
             return None
         run = self.current_run if run_id is None else self.runs.get(run_id)
         if run is None:
-            which = "no run is in progress here" if run_id is None else f"no run {run_id!r:.110} is"
-            where = "" if run_id is None else " in progress"
-            self.misuse(NoRunError, f"{which}{where}: {what} is not recorded")
+            which = "no run" if run_id is None else f"no run {run_id!r:.110}"
+            self.misuse(errors.NoRunError, f"{which} is in progress here; {what} is not recorded")
         return run
 
-    # ------------------------------------------------------------------ for scopes
+    async def _room(self) -> None:
+        if self._recorder is not None and self._recorder.buffer.is_full:
+            await self._recorder.buffer.wait_for_room()
+
+    # ------------------------------------------------------------------ for handles
 
     def run_id(self, given: object) -> str:
         """The caller's id for a run, if it will do, or a new one."""
@@ -621,100 +551,97 @@ class Runtime:
                 if len(self._given_ids) > _REMEMBERED_IDS:
                     self._given_ids.popitem(last=False)
                 return str(given)
-            self.misuse(InvalidValueError, f"run_id {given!r:.120} {problem}; another is made up")
+            what = f"run_id {given!r:.120} {problem}; another is made up"
+            self.misuse(errors.InvalidValueError, what)
         return self._new_run_id(self.clock.now())
 
     def parent_of(self, frame: Frame | None, given: object) -> tuple[str | None, str | None]:
         """The ids of the run and the decision that a new run is part of."""
         forked_from, self._forked_from = self._forked_from, None
-        if isinstance(given, DecisionScope) and given.run is not None:
-            return given.run.id or None, given.id or None
-        if isinstance(given, RunScope):
-            return given.id or None, None
-        if given is not None:
-            run_id, _, decision_id = (
-                given.partition("/") if isinstance(given, str) else ("", "", "")
-            )
-            if RUN_ID.fullmatch(run_id):
+        match given:
+            case DecisionHandle(run=RunHandle() as run):
+                return run.id or None, given.id or None
+            case RunHandle():
+                return given.id or None, None
+            case str() if RUN_ID.fullmatch(given.partition("/")[0]):
+                run_id, _, decision_id = given.partition("/")
                 return run_id, decision_id or None
-            self.misuse(
-                InvalidValueError,
-                f"parent {given!r:.120} is neither a handle nor '<run id>' nor '<run id>/<decision id>'",
-            )
+            case None:
+                pass
+            case _:
+                what = "neither a handle nor '<run id>' nor '<run id>/<decision id>'; ignored"
+                self.misuse(errors.InvalidValueError, f"parent is {given!r:.120}, {what}")
         if frame is not None and frame.run is not None:
             decision = decision_at(frame)
             return frame.run.id, decision.id if decision is not None else None
         return forked_from or (None, None)
 
-    def misuse(self, kind: type[MisuseError], message: str) -> None:
+    def misuse(self, kind: type[errors.MisuseError], what: str) -> None:
         """Count a call that does not add up, and say so once for its kind; or raise, if strict."""
         with self._lock:
             self._misused += 1
             first = kind not in self._warned
             self._warned.add(kind)
         if self.strict:
-            raise kind(message)
+            raise kind(what)
         if first:
             logger.warning(
-                "%s. The agent goes on; more of this kind (%s) are counted in runtime.stats(). "
-                "Runtime(..., strict=True) raises instead.",
-                message,
+                "%s. The agent goes on; more of this kind (%s) are only counted, in "
+                "runtime.stats(). Runtime(..., strict=True) raises instead",
+                what,
                 kind.__name__,
             )
 
-    def own_error(self, error: Exception) -> None:
-        """Something in recording itself went wrong, which is not the agent's concern."""
-        with self._lock:
-            self._own_errors += 1
-            self._last_own_error = f"{type(error).__name__}: {error}"
-            first = self._own_errors == 1
-        if first:
-            logger.error("Recording failed; the agent goes on without", exc_info=error)
+    def guarded(self, call: Callable[..., None], *args: Any, in_flight: Error = None) -> None:
+        """Make a call that records something. What goes wrong in it is not the agent's concern,
+        and takes the place of no exception of the agent's.
+        """
+        try:
+            call(*args)
+        except errors.MisuseError:
+            if in_flight is None:
+                raise
+        except Exception as error:
+            self._own_errors.append(f"{type(error).__name__}: {error}")
+            if len(self._own_errors) == 1:
+                logger.exception("Recording failed; the agent goes on without")
+        if self.intake.values.interrupts:
+            self.intake.values.raise_interrupt()
 
 
 def run(
-    goal_id: str,
-    goal_description: str = "",
+    goal_id: OrCallable[str],
+    goal_description: OrCallable[str] = "",
     input_data: Any = None,
     *,
-    run_id: str | None = None,
-    tags: Mapping[str, str] | None = None,
-    parent: RunScope | DecisionScope | str | None = None,
-) -> RunScope:
+    run_id: OrCallable[str | None] = None,
+    tags: OrCallable[Mapping[str, str] | None] = None,
+    parent: RunHandle | DecisionHandle | str | None = None,
+) -> Scope[RunHandle]:
     """`Runtime.run` for library code, which has no runtime at import time: it is bound, when the
     scope is entered or the function called, to the runtime of the surrounding run, else to the only
     open one of the process. Where there is none, nothing is recorded.
     """
-    return RunScope(None, (goal_id, goal_description, input_data, run_id, tags, parent))
+    return Scope(None, open_run, (goal_id, goal_description, input_data, run_id, tags, parent))
 
 
 def decision(
-    intent: str | Callable[..., str],
-    options: Options | Callable[..., Options] = (),
-    chosen: str | Callable[..., str | None] | None = None,
-    reasoning: str | Callable[..., str] = "",
-    node_id: str | Callable[..., str | None] | None = None,
+    intent: OrCallable[str],
+    options: OrCallable[Options] = (),
+    chosen: OrCallable[str | None] = None,
+    reasoning: OrCallable[str] = "",
+    node_id: OrCallable[str | None] = None,
     decision_type: DecisionType | str = DecisionType.CUSTOM,
-    constraints: Sequence[str] | Callable[..., Sequence[str]] | None = None,
-    context: Mapping[str, Any] | Callable[..., Mapping[str, Any]] | None = None,
+    constraints: OrCallable[Sequence[str] | None] = None,
+    context: OrCallable[Mapping[str, Any] | None] = None,
     *,
     supersedes: str | None = None,
-) -> DecisionScope:
+) -> Scope[DecisionHandle]:
     """`Runtime.decision` for library code; bound as `run` is."""
-    return DecisionScope(
-        None,
-        (
-            intent,
-            options,
-            chosen,
-            reasoning,
-            node_id,
-            decision_type,
-            constraints,
-            context,
-            supersedes,
-        ),
-    )
+    given = (
+        intent, options, chosen, reasoning, node_id, decision_type, constraints, context, supersedes
+    )  # fmt: skip
+    return Scope(None, open_decision, given)
 
 
 def _after_fork() -> None:

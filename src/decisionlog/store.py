@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, TypeVar, TypeVarTuple, Unpack
+from typing import IO, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import to_thread
@@ -350,7 +350,7 @@ class RunStore:
         return removed
 
 
-async def _in_thread(function: Callable[[Unpack[Ts]], T], *args: Unpack[Ts]) -> T:
+async def _in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
     return await to_thread.run_sync(function, *args)
 
 

@@ -191,7 +191,7 @@ class _Walk:
 
     def where(self, key: object) -> _Path:
         names = (frame.name for frame in self.stack[1:])
-        return (*self.path, *names, key if type(key) in (str, int) else str(key))  # type: ignore[arg-type]
+        return (*self.path, *names, key if isinstance(key, (str, int)) else str(key))
 
     def put(self, copy: Any, key: Any, value: Any) -> None:
         if type(copy) is list:
@@ -283,7 +283,7 @@ class _Walk:
             size = value.nbytes if isinstance(value, memoryview) else len(value)
             return marker if len(head) == size else marker | {"bytes": size}
         if isinstance(value, os.PathLike):
-            return encodable(os.fsdecode(os.fspath(value)))  # type: ignore[arg-type]
+            return encodable(os.fsdecode(os.fspath(value)))
         if isinstance(value, BaseException):
             text = self.rules.error_text(value)[:_REPR_CHARS]
             return {"$error": type_name(type(value)), "text": text}
@@ -294,7 +294,7 @@ class _Walk:
         if isinstance(value, Mapping):
             return _Frame(value, iter(value.items()), {}, "")
         if isinstance(value, (list, tuple, Set, range)) or _is_deque(value):
-            return self.sequence(value, value)  # type: ignore[arg-type]
+            return self.sequence(value, value)
         size = getattr(value, "size", 0)
         if type(size) is int and size > MAX_NODES:
             return self.representation(value)
@@ -324,7 +324,7 @@ def _fields_of(value: Any) -> list[tuple[str, Any]]:
     elif hasattr(type(value), "__attrs_attrs__"):
         names = [a.name for a in type(value).__attrs_attrs__]
     elif isinstance(value, tuple) and hasattr(type(value), "_fields"):
-        names = list(type(value)._fields)
+        names = list(value._fields)  # type: ignore[attr-defined]
     else:
         return []
     return [(name, getattr(value, name)) for name in names if hasattr(value, name)]
@@ -376,7 +376,7 @@ def cut_text(text: str, limit: int) -> str:
 
 
 def encodable(text: str) -> str:
-    """The text with lone surrogates spelled out (`\\udc80`): UTF-8 has no place for them."""
+    r"""The text with lone surrogates spelled out (`\udc80`): UTF-8 has no place for them."""
     text = str.__str__(text)  # a subclass has no place in JSON either
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 

@@ -1,0 +1,261 @@
+"""The records that wait to be written: numbered and encoded at the call, bounded in bytes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from itertools import islice
+from typing import Literal
+
+from msgspec.structs import force_setattr
+
+from decisionlog.flags import Flag
+from decisionlog.records import Gap, Record, encode, seal
+from decisionlog.rescue import encode_within
+from decisionlog.sinks import Chunk
+
+logger = logging.getLogger("decisionlog")
+
+_OVERHEAD = 128
+"""What a waiting line costs beside its bytes: the bytes object, its number, its place in a dict."""
+
+
+class RunLog:
+    """The records of one run that wait."""
+
+    def __init__(self, run_id: str) -> None:
+        self.run_id = run_id
+        self.lines: dict[int, bytes] = {}
+        self.size = 0
+        self.next_seq = 1
+        self.gaps = 0
+        self.dropped = 0
+        self.queued = False
+        self.ended = False
+
+    def has_before(self, seq: int) -> bool:
+        """Whether a record with a lower number waits."""
+        return bool(self.lines) and next(iter(self.lines)) < seq
+
+    def take(self, limit: int) -> dict[int, bytes]:
+        """Remove the first lines, about `limit` bytes of them."""
+        lines = self.lines
+        if self.size <= limit or len(lines) <= 1:
+            self.lines = {}
+        else:
+            lines = dict(islice(lines.items(), max(1, len(lines) * limit // self.size)))
+            for seq in lines:
+                del self.lines[seq]
+        self.size -= sum(map(len, lines.values())) + len(lines) * _OVERHEAD
+        return lines
+
+
+class Buffer:
+    """Takes records from any thread, until it is full.
+
+    Callers that can wait do so after queueing, up to `wait_timeout` seconds. After one has waited
+    in vain (with `overflow="drop"`: at once), new records are dropped and counted until one is
+    written; then a gap record says how many were.
+    """
+
+    def __init__(
+        self, limit: int, max_value_bytes: int, overflow: Literal["wait", "drop"],
+        wait_timeout: float, now: Callable[[], datetime], wake: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self.limit = limit
+        self.accepted = self.written = self.dropped = 0
+        self.bytes = self.size = 0
+        self.closed = False
+        self.idle = False
+        # Re-entrant: a signal handler, or a finaliser run by the garbage collector, may record
+        # while this thread does.
+        self.lock = threading.RLock()
+        self.queue: deque[RunLog] = deque()
+        self._max_value_bytes = max_value_bytes
+        self._waits = overflow == "wait"
+        self._wait_timeout = wait_timeout
+        self._now = now
+        self._wake = wake
+        self._dropping = False
+        self._lossy: set[RunLog] = set()
+        self._waiters: list[Flag] = []
+
+    def append(self, log: RunLog, record: Record, *, last: bool = False) -> bool:
+        """Number a record, encode it and queue it; or, when there is no room, count it.
+
+        Returns:
+            False when the run has ended: the record is neither queued nor counted.
+        """
+        with self.lock:
+            if log.ended:
+                return False
+            if not log.queued:
+                log.queued = True
+                self.queue.append(log)
+            if self._must_drop(last):
+                log.dropped += 1
+                log.ended = last
+                self.accepted += 1
+                self.dropped += 1
+                self._lossy.add(log)
+                return True
+            if log.dropped:
+                self.add_gap(log)
+            while True:
+                seq = log.next_seq
+                force_setattr(record, "seq", seq)
+                line = seal(encode_within(record, self._max_value_bytes))
+                size = len(line) + _OVERHEAD
+                # Not one call from here to the break: signal handlers and finalisers run at calls,
+                # and what they record must not come in between.
+                if log.next_seq == seq:
+                    log.lines[seq] = line
+                    log.next_seq = seq + 1
+                    log.size += size
+                    log.ended = last
+                    self.size += size
+                    self.accepted += 1
+                    break
+            if self.idle:
+                self.idle = False
+                self._wake()
+            return True
+
+    def add_gap(self, log: RunLog) -> None:
+        """Say in the log what was dropped before."""
+        seq = log.next_seq + log.dropped - 1
+        line = seal(encode(Gap(log.dropped, self._now(), "the buffer was full", log.run_id, seq)))
+        log.lines[seq] = line
+        log.next_seq = seq + 1
+        log.dropped = 0
+        log.gaps += 1
+        log.size += len(line) + _OVERHEAD
+        self.size += len(line) + _OVERHEAD
+
+    def _must_drop(self, last: bool) -> bool:
+        # Whoever can wait has queued before, and what cannot may go over, but not for ever; nor
+        # may the ends of runs, the last to be given up.
+        if self.closed or self.size > self.limit * 1.05:
+            return True
+        if not self._waits and self.size > self.limit:
+            self._start_dropping()
+        return self._dropping and not last
+
+    def _start_dropping(self) -> None:
+        if not self._dropping:
+            self._dropping = True
+            logger.warning(
+                "The buffer of %d bytes is full. New records are dropped and counted until one is "
+                "written; see runtime.stats()",
+                self.limit,
+            )
+
+    # ------------------------------------------------------------------ waiting for room
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a caller that can wait should."""
+        return self.size > self.limit
+
+    async def wait_for_room(self) -> None:
+        """Wait until there is room, `wait_timeout` at the most."""
+        if flag := self._start_waiting():
+            await flag.wait(self._wait_timeout)
+            self._stop_waiting(flag)
+
+    def wait_for_room_blocking(self) -> None:
+        """The same, for a thread that runs no event loop."""
+        if flag := self._start_waiting():
+            flag.wait_blocking(self._wait_timeout)
+            self._stop_waiting(flag)
+
+    def _start_waiting(self) -> Flag | None:
+        with self.lock:
+            if not self.is_full or self._dropping or self.closed or not self._waits:
+                return None
+            flag = Flag()
+            self._waiters.append(flag)
+            return flag
+
+    def _stop_waiting(self, flag: Flag) -> None:
+        with self.lock:
+            if flag in self._waiters:
+                self._waiters.remove(flag)
+                if self.is_full:
+                    self._start_dropping()
+
+    # ------------------------------------------------------------------ the recorder's side
+
+    def take(self, limit: int) -> list[Chunk]:
+        """Remove about `limit` bytes of records from the runs that have waited longest."""
+        taken: list[tuple[RunLog, dict[int, bytes], int, bool]] = []
+        with self.lock:
+            for _ in range(len(self.queue)):
+                log = self.queue.popleft()
+                log.queued = False
+                if log.dropped and not self._dropping:
+                    self.add_gap(log)
+                before = log.size
+                lines = log.take(limit)
+                limit -= before - log.size
+                if lines:
+                    self.size += sum(map(len, lines.values())) - (before - log.size)
+                    taken.append((log, lines, log.gaps, log.ended and not log.lines))
+                    log.gaps = 0
+                if log.lines or log.dropped:
+                    log.queued = True
+                    self.queue.append(log)
+                if limit <= 0:
+                    break
+        return [
+            Chunk(
+                log.run_id,
+                b"".join(lines.values()),
+                next(iter(lines)),
+                next(reversed(lines)),
+                len(lines) - gaps,
+                ended,
+            )
+            for log, lines, gaps, ended in taken
+        ]
+
+    def marks(self) -> list[tuple[RunLog, int]]:
+        """The runs that wait, and how far what they have now reaches."""
+        with self.lock:
+            for log in self.queue:
+                if log.dropped and not self._dropping:
+                    self.add_gap(log)
+            return [(log, log.next_seq) for log in self.queue]
+
+    def wrote(self, chunks: list[Chunk]) -> None:
+        """These have been written."""
+        waiters: list[Flag] = []
+        with self.lock:
+            for chunk in chunks:
+                self.written += chunk.records
+                self.bytes += len(chunk.data)
+                self.size -= len(chunk.data)
+            self._dropping = False
+            if not self.is_full:
+                waiters, self._waiters = self._waiters, []
+        for flag in waiters:
+            flag.set()
+
+    def told_losses(self) -> bool:
+        """Whether a run has lost records; one that is over is told once."""
+        with self.lock:
+            lossy = bool(self._lossy)
+            self._lossy = {log for log in self._lossy if not log.ended}
+        return lossy
+
+    def close(self) -> None:
+        """Nothing more will be written."""
+        with self.lock:
+            self.closed = True
+            self.dropped = self.accepted - self.written
+            waiters, self._waiters = self._waiters, []
+        for flag in waiters:
+            flag.set()

@@ -1,0 +1,13 @@
+"""The command line: `decisionlog ls`, `show`, `tail`, `check` and `demo`.
+
+```
+app ──> select     which directory, which run
+    ──> listing    the table of runs, and what a check found
+    ──> story      one run, decision by decision
+    ──> live       one run while it goes on
+    ──> showcase   the demo: its progress, and what it left
+         └──> look, text, output    how things look, read and reach the terminal
+```
+
+It needs the `[cli]` extra, and is imported by `decisionlog.__main__` alone.
+"""

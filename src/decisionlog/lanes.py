@@ -1,0 +1,145 @@
+"""The way to one sink: what it has been offered and has not yet taken."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+import anyio
+import anyio.lowlevel
+from msgspec.structs import replace
+
+from decisionlog.records import Gap, encode, seal
+from decisionlog.sinks import Chunk, Sink
+
+logger = logging.getLogger("decisionlog")
+
+_MAX_BACKOFF = 0.4
+
+
+class Lane:
+    """Offers chunks to a sink until it takes them. Lives on the recorder's loop.
+
+    `limit` is for a sink that must not hold up the others: what it falls behind by more than that
+    is replaced by a gap record. The lane of the log has none, since callers wait for it.
+    """
+
+    def __init__(
+        self, sink: Sink, writer: str, interval: float, limit: float, now: Callable[[], datetime],
+        taken: Callable[[list[Chunk]], None], failed: Callable[[Exception], None],
+    ) -> None:  # fmt: skip
+        self.tried = asyncio.Event()
+        self.size = 0
+        self._sink = sink
+        self._writer = writer
+        self._interval = interval
+        self._limit = limit
+        self._now = now
+        self._taken = taken
+        self._report = failed
+        self._pending: list[tuple[int, Chunk]] = []
+        self._offers = 0
+        self._work = asyncio.Event()
+        self._progress = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._is_open = False
+        self._warned = False
+        self._lossy = False
+
+    def offer(self, chunks: list[Chunk]) -> None:
+        """More to write."""
+        self._offers += 1
+        for chunk in chunks:
+            if self.size > self._limit:
+                self._lossy = True
+                count = chunk.last_seq - chunk.first_seq + 1
+                reason = f"{self._sink!r} fell behind"
+                gap = Gap(count, self._now(), reason, chunk.run_id, chunk.last_seq)
+                chunk = replace(chunk, data=seal(encode(gap)), records=0)
+            self._pending.append((self._offers, chunk))
+            self.size += len(chunk.data)
+        self._work.set()
+
+    async def run(self) -> None:
+        """Write what is offered, for ever; what is not taken is offered again, ever less often."""
+        delay = self._interval
+        while True:
+            try:
+                async with self._turn:
+                    if not self._is_open:
+                        await self._sink.open(self._writer)
+                        self._is_open = True
+                    progress = await self._write()
+            except Exception as error:
+                self._failed(error)
+                progress = False
+            self.tried.set()
+            if not self._pending and self._is_open:
+                self._work.clear()
+                await self._work.wait()
+            elif not progress:
+                await anyio.sleep(delay)
+                delay = min(delay * 2, _MAX_BACKOFF)
+                continue
+            delay = self._interval
+
+    async def _write(self) -> bool:
+        if not self._pending:
+            return True
+        batch = self._pending.copy()
+        unwritten = await self._sink.write([chunk for _, chunk in batch])
+        left = set(map(id, unwritten.chunks)) if unwritten else set[int]()
+        taken = [chunk for _, chunk in batch if id(chunk) not in left]
+        self._pending[: len(batch)] = [item for item in batch if id(item[1]) in left]
+        self.size -= sum(len(chunk.data) for chunk in taken)
+        self._taken(taken)
+        self.stop_waiting()
+        if unwritten:
+            self._failed(unwritten.error)
+        else:
+            self._warned = False
+        return bool(taken)
+
+    def _failed(self, error: Exception) -> None:
+        self._report(error)
+        if not self._warned:
+            self._warned = True
+            logger.warning("%r cannot be written to now, will try again: %s", self._sink, error)
+
+    async def below(self, size: int) -> None:
+        """Wait until less than this is pending, or something has happened."""
+        await anyio.lowlevel.checkpoint()
+        if self.size > size:
+            await self._progress.wait()
+
+    async def settled(self) -> None:
+        """Wait until everything offered so far is taken."""
+        offers = self._offers
+        while self._pending and self._pending[0][0] <= offers:
+            await self._progress.wait()
+
+    def stop_waiting(self) -> None:
+        """Let those who wait for something to happen here look again."""
+        progress, self._progress = self._progress, asyncio.Event()
+        progress.set()
+
+    async def flush(self, durable: bool) -> bool:
+        """Have the sink flush; whether nothing was lost since the last time."""
+        async with self._turn:
+            try:
+                ok = self._is_open and await self._sink.flush(durable)
+            except Exception as error:
+                self._failed(error)
+                ok = False
+        lossy, self._lossy = self._lossy, False
+        return ok and not lossy
+
+    async def close(self) -> None:
+        """Close the sink."""
+        if self._is_open:
+            try:
+                await self._sink.close()
+            except Exception as error:
+                self._failed(error)
