@@ -22,6 +22,11 @@ logger = logging.getLogger("decisionlog")
 _OVERHEAD = 128
 """What a waiting line costs beside its bytes: the bytes object, its number, its place in a dict."""
 
+_CHUNK_BYTES = 2**16
+"""A sink takes a chunk whole or not at all, so this is what a file that cannot grow may lack."""
+_SLACK = 2**20
+"""How far over the limit records may go at least, since callers queue them before they wait."""
+
 
 class RunLog:
     """The records of one run that wait."""
@@ -35,10 +40,6 @@ class RunLog:
         self.dropped = 0
         self.queued = False
         self.ended = False
-
-    def has_before(self, seq: int) -> bool:
-        """Whether a record with a lower number waits."""
-        return bool(self.lines) and next(iter(self.lines)) < seq
 
     def take(self, limit: int) -> dict[int, bytes]:
         """Remove the first lines, about `limit` bytes of them."""
@@ -66,6 +67,7 @@ class Buffer:
         wait_timeout: float, now: Callable[[], datetime], wake: Callable[[], None],
     ) -> None:  # fmt: skip
         self.limit = limit
+        self._hard_limit = limit + max(limit // 20, _SLACK)
         self.accepted = self.written = self.dropped = 0
         self.bytes = self.size = 0
         self.closed = False
@@ -95,7 +97,7 @@ class Buffer:
             if not log.queued:
                 log.queued = True
                 self.queue.append(log)
-            if self._must_drop(last):
+            if (self.size > self.limit or self._dropping or self.closed) and self._must_drop(last):
                 log.dropped += 1
                 log.ended = last
                 self.accepted += 1
@@ -126,21 +128,25 @@ class Buffer:
 
     def add_gap(self, log: RunLog) -> None:
         """Say in the log what was dropped before."""
-        seq = log.next_seq + log.dropped - 1
-        line = seal(encode(Gap(log.dropped, self._now(), "the buffer was full", log.run_id, seq)))
-        log.lines[seq] = line
-        log.next_seq = seq + 1
-        log.dropped = 0
-        log.gaps += 1
-        log.size += len(line) + _OVERHEAD
-        self.size += len(line) + _OVERHEAD
+        while count := log.dropped:
+            seq = log.next_seq + count - 1
+            gap = Gap(count, self._now(), "the buffer was full", log.run_id, seq)
+            line = seal(encode(gap))
+            size = len(line) + _OVERHEAD
+            if log.dropped == count and log.next_seq + count - 1 == seq:  # as in append
+                log.lines[seq] = line
+                log.next_seq = seq + 1
+                log.dropped = 0
+                log.gaps += 1
+                log.size += size
+                self.size += size
 
     def _must_drop(self, last: bool) -> bool:
         # Whoever can wait has queued before, and what cannot may go over, but not for ever; nor
         # may the ends of runs, the last to be given up.
-        if self.closed or self.size > self.limit * 1.05:
+        if self.closed or self.size > self._hard_limit:
             return True
-        if not self._waits and self.size > self.limit:
+        if not self._waits:
             self._start_dropping()
         return self._dropping and not last
 
@@ -163,14 +169,18 @@ class Buffer:
     async def wait_for_room(self) -> None:
         """Wait until there is room, `wait_timeout` at the most."""
         if flag := self._start_waiting():
-            await flag.wait(self._wait_timeout)
-            self._stop_waiting(flag)
+            in_vain = False
+            try:
+                await flag.wait(self._wait_timeout)
+                in_vain = True
+            finally:
+                self._stop_waiting(flag, in_vain)
 
     def wait_for_room_blocking(self) -> None:
         """The same, for a thread that runs no event loop."""
         if flag := self._start_waiting():
             flag.wait_blocking(self._wait_timeout)
-            self._stop_waiting(flag)
+            self._stop_waiting(flag, True)
 
     def _start_waiting(self) -> Flag | None:
         with self.lock:
@@ -180,11 +190,11 @@ class Buffer:
             self._waiters.append(flag)
             return flag
 
-    def _stop_waiting(self, flag: Flag) -> None:
+    def _stop_waiting(self, flag: Flag, in_vain: bool) -> None:
         with self.lock:
             if flag in self._waiters:
                 self._waiters.remove(flag)
-                if self.is_full:
+                if in_vain and self.is_full:
                     self._start_dropping()
 
     # ------------------------------------------------------------------ the recorder's side
@@ -192,24 +202,27 @@ class Buffer:
     def take(self, limit: int) -> list[Chunk]:
         """Remove about `limit` bytes of records from the runs that have waited longest."""
         taken: list[tuple[RunLog, dict[int, bytes], int, bool]] = []
+        mute: list[RunLog] = []  # have nothing but losses to tell, and no room to tell them
         with self.lock:
-            for _ in range(len(self.queue)):
+            while self.queue and limit > 0:
                 log = self.queue.popleft()
-                log.queued = False
                 if log.dropped and not self._dropping:
                     self.add_gap(log)
+                if not log.lines:
+                    log.queued = bool(log.dropped)
+                    mute += [log] * log.queued
+                    continue
                 before = log.size
-                lines = log.take(limit)
-                limit -= before - log.size
-                if lines:
-                    self.size += sum(map(len, lines.values())) - (before - log.size)
-                    taken.append((log, lines, log.gaps, log.ended and not log.lines))
-                    log.gaps = 0
-                if log.lines or log.dropped:
-                    log.queued = True
+                lines = log.take(_CHUNK_BYTES)
+                size = before - log.size
+                self.size += sum(map(len, lines.values())) - size
+                limit -= size
+                taken.append((log, lines, log.gaps, log.ended and not log.lines))
+                log.gaps = 0
+                log.queued = bool(log.lines or log.dropped)
+                if log.queued:
                     self.queue.append(log)
-                if limit <= 0:
-                    break
+            self.queue.extend(mute)
         return [
             Chunk(
                 log.run_id,
@@ -230,6 +243,11 @@ class Buffer:
                     self.add_gap(log)
             return [(log, log.next_seq) for log in self.queue]
 
+    def has_before(self, log: RunLog, mark: int) -> bool:
+        """Whether a record with a lower number waits."""
+        with self.lock:
+            return bool(log.lines) and next(iter(log.lines)) < mark
+
     def wrote(self, chunks: list[Chunk]) -> None:
         """These have been written."""
         waiters: list[Flag] = []
@@ -244,7 +262,7 @@ class Buffer:
         for flag in waiters:
             flag.set()
 
-    def told_losses(self) -> bool:
+    def tell_loss(self) -> bool:
         """Whether a run has lost records; one that is over is told once."""
         with self.lock:
             lossy = bool(self._lossy)

@@ -126,15 +126,18 @@ class Lane:
         progress.set()
 
     async def flush(self, durable: bool) -> bool:
-        """Have the sink flush; whether nothing was lost since the last time."""
+        """Have the sink flush; whether it could."""
         async with self._turn:
             try:
-                ok = self._is_open and await self._sink.flush(durable)
+                return self._is_open and await self._sink.flush(durable)
             except Exception as error:
                 self._failed(error)
-                ok = False
+                return False
+
+    def tell_loss(self) -> bool:
+        """Whether the sink fell too far behind; this is told once."""
         lossy, self._lossy = self._lossy, False
-        return ok and not lossy
+        return lossy
 
     async def close(self) -> None:
         """Close the sink."""

@@ -55,12 +55,23 @@ class Settings(Struct, frozen=True):
 
 
 class FlushRequest:
-    """A flush under way; `succeeded` once it is done and nothing was lost."""
+    """A flush under way."""
 
     def __init__(self, durable: bool) -> None:
         self.durable = durable
         self.done = Flag()
         self.succeeded = False
+        self.given_up = False
+
+    def result(self) -> bool:
+        """Whether it is done, and nothing was lost."""
+        self.given_up = not self.done.is_set
+        return self.succeeded and not self.given_up
+
+    def finish(self, succeeded: bool) -> None:
+        """It is done."""
+        self.succeeded = succeeded
+        self.done.set()
 
 
 class Recorder:
@@ -111,8 +122,7 @@ class Recorder:
         self._requests.add(request)
         self._post(lambda: self._tasks.start_soon(self._flush, request))
         if self.closed.is_set:
-            request.succeeded = self.lost == 0
-            request.done.set()
+            request.finish(self.lost == 0)
         return request
 
     def close(self) -> None:
@@ -145,7 +155,7 @@ class Recorder:
             self.closed.set()
             self.opened.set()
             for request in self._requests.copy():
-                request.done.set()
+                request.finish(False)
             _recorders.discard(self)
 
     async def _main(self) -> None:
@@ -217,7 +227,7 @@ class Recorder:
     async def _drain(self) -> None:
         """Give the lanes everything there is now, and wait until they are done with it."""
         for log, mark in self.buffer.marks():
-            while log.has_before(mark):
+            while self.buffer.has_before(log, mark):
                 self._offer(self.buffer.take(_TAKE_BYTES))
                 await anyio.lowlevel.checkpoint()
         for lane in self._lanes:
@@ -233,9 +243,10 @@ class Recorder:
     async def _flush(self, request: FlushRequest) -> None:
         await self._drain()
         ok = await self._sync(request.durable)
-        request.succeeded = ok and not self.buffer.told_losses()
+        if not request.given_up:
+            losses = [self.buffer.tell_loss(), *(lane.tell_loss() for lane in self._lanes)]
+            request.finish(ok and not any(losses))
         self._requests.discard(request)
-        request.done.set()
 
     async def _keep_synced(self) -> None:
         while True:

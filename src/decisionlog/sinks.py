@@ -21,6 +21,9 @@ from msgspec import Struct
 
 from decisionlog.liveness import WriterLock
 
+if sys.platform == "darwin":
+    import fcntl
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -257,34 +260,23 @@ class _RunFile:
             self._descriptor = -1
 
 
-if sys.platform == "win32":
-    _sync_descriptor = os.fsync
-
-    def _sync_directory(path: Path) -> None:
-        """Windows keeps names safe by itself, and has no way to ask."""
-
-elif sys.platform == "darwin":
-    import fcntl
-
-    def _sync_descriptor(descriptor: int) -> None:
+def _sync_descriptor(descriptor: int) -> None:
+    if sys.platform == "linux":
+        os.fdatasync(descriptor)
+    elif sys.platform == "darwin":
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync stops at the drive's cache there
+    else:
+        os.fsync(descriptor)
 
-    def _sync_directory(path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
-else:
-    _sync_descriptor = os.fdatasync
-
-    def _sync_directory(path: Path) -> None:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _sync_directory(path: Path) -> None:
+    if sys.platform == "win32":  # keeps names safe by itself, and has no way to ask
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 class _DaemonThread(Executor):

@@ -1,0 +1,323 @@
+"""The ways out of a process, and into new ones. Each test runs a real one."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from decisionlog import Run, RunStatus, RunStore
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
+
+HEAD = """
+import os, signal, sys, threading, time
+import anyio
+from decisionlog import Runtime
+from decisionlog.testing import CountingIds, MemorySink
+"""
+
+
+def python(script: str, *args: object) -> subprocess.CompletedProcess[str]:
+    """Run a script to its end."""
+    command = [sys.executable, "-X", "faulthandler", "-c", HEAD + script, *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+async def runs(traces: Path) -> list[Run]:
+    store = RunStore(traces)
+    return [await store.load(summary.run_id) async for summary in store.runs(newest_first=False)]
+
+
+NEVER_CLOSED = """
+runtime = Runtime(sys.argv[1], flush_interval=60).__enter__()
+run = runtime.run("goal").__enter__()
+for n in range(100):
+    with runtime.decision(f"decision {n}"):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "code"),
+    [
+        ("pass", 0),
+        ("sys.exit(3)", 3),
+        ("raise ValueError('mine')", 1),
+        ("threading.Thread(target=lambda: [runtime.decision('late').__enter__()]).start()", 0),
+        ("import atexit; atexit.register(lambda: runtime.stats())", 0),
+    ],
+    ids=["end", "sys.exit", "exception", "thread", "atexit"],
+)
+async def test_a_runtime_never_closed_is_drained_at_exit(
+    traces: Path, way: str, code: int
+) -> None:
+    result = python(NEVER_CLOSED + way, traces)
+    assert result.returncode == code, result.stderr
+    assert ("Traceback" in result.stderr) == (code == 1)
+    [run] = await runs(traces)
+    assert run.status == RunStatus.INTERRUPTED
+    assert run.damage == []
+    assert [d.intent for d in run.decisions[:100]] == [f"decision {n}" for n in range(100)]
+    assert not list((traces / "writers").iterdir())
+
+
+async def test_os_exit_loses_at_most_what_was_never_flushed(traces: Path) -> None:
+    script = NEVER_CLOSED.replace("for n", "assert runtime.flush_blocking()\nfor n")
+    result = python(script + "\nassert runtime.flush_blocking()\nos._exit(7)", traces)
+    assert result.returncode == 7, result.stderr
+    [run] = await runs(traces)
+    assert (run.status, len(run.decisions)) == (RunStatus.INTERRUPTED, 100)
+
+
+async def test_an_event_loop_closed_early_loses_nothing(traces: Path) -> None:
+    script = """
+import asyncio
+async def main():
+    global runtime, run
+    runtime = await Runtime(sys.argv[1], flush_interval=60).__aenter__()
+    run = await runtime.run("goal").__aenter__()
+    async with runtime.decision("x"):
+        pass
+loop = asyncio.new_event_loop()
+loop.run_until_complete(main())
+loop.close()
+"""
+    result = python(script, traces)
+    assert (result.returncode, result.stderr) == (0, "")
+    [run] = await runs(traces)
+    assert (run.status, len(run.decisions)) == (RunStatus.INTERRUPTED, 1)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_signals(traces: Path, backend: str, number: signal.Signals) -> None:
+    """No handlers of ours: SIGINT cancels or interrupts the run, SIGTERM ends the process."""
+    script = f"""
+async def main():
+    async with Runtime(sys.argv[1]) as runtime:
+        async with runtime.run("goal"):
+            async with runtime.decision("wait"):
+                assert await runtime.flush()
+                print("ready", flush=True)
+                await anyio.sleep(60)
+anyio.run(main, backend={backend!r})
+"""
+    command = [sys.executable, "-c", HEAD + script, str(traces)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(number)
+        process.communicate(timeout=30)
+    [run] = await runs(traces)
+    if number == signal.SIGTERM:
+        assert process.returncode == -signal.SIGTERM
+        assert (run.status, run.decisions[0].is_pending) == (RunStatus.INTERRUPTED, True)
+    else:
+        assert process.returncode != 0
+        assert run.status in (RunStatus.CANCELLED, RunStatus.FAILED)
+        assert not run.decisions[0].is_pending
+        assert run.metrics.successful_decisions == 0
+
+
+async def test_a_hung_sink_does_not_hold_up_closing_or_exit(traces: Path) -> None:
+    script = """
+class Hung(MemorySink):
+    async def write(self, batch):
+        await anyio.to_thread.run_sync(time.sleep, 3600, abandon_on_cancel=True)
+import anyio.to_thread
+with Runtime(sinks=[Hung()], close_timeout=0.1, strict=False) as runtime:
+    with runtime.run("goal"):
+        pass
+stats = runtime.stats()
+print(stats.accepted, stats.dropped)
+"""
+    script = script.replace(
+        "await anyio.to_thread.run_sync(time.sleep, 3600, abandon_on_cancel=True)",
+        "await anyio.sleep(3600)",
+    )
+    result = python(script)
+    assert (result.returncode, result.stdout) == (0, "2 2\n")
+    assert "2 of 2 records were not written: the sink was too slow" in result.stderr
+
+
+async def test_a_hung_file_system_does_not_hold_up_closing_or_exit(tmp_path: Path) -> None:
+    """The file thread is stuck in a system call, here in opening a fifo nobody reads."""
+    script = """
+os.mkfifo(sys.argv[1] + "/fifo")
+real = os.open
+def stuck(path, flags, mode=0o777, **kwargs):
+    if str(path).endswith(".jsonl"):
+        path, flags = sys.argv[1] + "/fifo", os.O_WRONLY
+    return real(path, flags, mode, **kwargs)
+os.open = stuck
+runtime = Runtime(sys.argv[1] + "/traces", close_timeout=0.1)
+with runtime:
+    with runtime.run("goal"):
+        pass
+    assert not runtime.flush_blocking(timeout=0.05)
+print(runtime.stats().dropped)
+second = Runtime(sys.argv[1] + "/traces", close_timeout=0.1).__enter__()  # this one at exit
+second.run("goal").__enter__()
+"""
+    result = python(script, tmp_path)
+    assert (result.returncode, result.stdout) == (0, "2\n"), result.stderr
+    assert "1 records were lost at exit" in result.stderr
+
+
+async def test_strict_closing_raises_what_was_lost() -> None:
+    script = """
+from decisionlog import WriteError
+class Hung(MemorySink):
+    async def write(self, batch):
+        await anyio.sleep(3600)
+for error in (None, KeyError("mine")):
+    try:
+        with Runtime(sinks=[Hung()], close_timeout=0.05, strict=True) as runtime:
+            with runtime.run("goal"):
+                pass
+            if error:
+                raise error
+    except (WriteError, KeyError) as raised:
+        print(type(raised).__name__, raised)
+"""
+    result = python(script)
+    assert result.stdout.splitlines() == [
+        "WriteError 2 of 2 records were not written: the sink was too slow",
+        "KeyError 'mine'",
+    ]
+
+
+async def test_a_forked_child_starts_clean(traces: Path) -> None:
+    script = """
+with Runtime(sys.argv[1], new_run_id=CountingIds(f"p{os.getpid()}_")) as runtime:
+    with runtime.run("parent") as run:
+        with runtime.decision("before the fork") as decision:
+            child = os.fork()
+            if not child:
+                decision.succeed("not heard")  # inherited: ended
+                assert runtime.current_run is None
+                runtime._new_run_id = CountingIds("child_")
+                with runtime.run("first"), runtime.decision("in the child"):
+                    assert runtime.flush_blocking()
+                with runtime.run("second"):
+                    pass
+                assert runtime.stats().accepted == 6, runtime.stats()
+        if child:
+            assert os.waitpid(child, 0)[1] == 0
+            with runtime.decision("after the fork"):
+                pass
+"""
+    result = python(script, traces)
+    assert result.returncode == 0, result.stderr
+    by_goal = {run.goal_id: run for run in await runs(traces)}
+    parent, first, second = by_goal["parent"], by_goal["first"], by_goal["second"]
+    assert parent.status == first.status == second.status == RunStatus.COMPLETED
+    assert [d.intent for d in parent.decisions] == ["before the fork", "after the fork"]
+    assert parent.decisions[0].outcome is not None and parent.decisions[0].outcome.result is None
+    assert (first.parent_run_id, first.parent_decision_id) == (parent.id, "dec_0")
+    assert (second.parent_run_id, second.parent_decision_id) == (None, None)
+    assert parent.damage == first.damage == second.damage == []
+    assert first.pid != parent.pid and first.writer != parent.writer
+
+
+async def test_a_fork_in_the_middle_of_everything(traces: Path) -> None:
+    """Threads record while the process forks: no lock is left locked, nothing is there twice."""
+    script = """
+with Runtime(sys.argv[1]) as runtime:
+    stop = threading.Event()
+    def busy(n):
+        with runtime.run(f"parent-{n}"):
+            while not stop.is_set():
+                with runtime.decision("x"):
+                    pass
+    threads = [threading.Thread(target=busy, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    children = []
+    for n in range(20):
+        child = os.fork()
+        if not child:
+            with runtime.run(f"child-{n}"), runtime.decision("y"):
+                pass
+            os._exit(0 if runtime.flush_blocking() else 1)
+        children.append(child)
+    codes = [os.waitpid(child, 0)[1] for child in children]
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert codes == [0] * 20, codes
+"""
+    result = python(script, traces)
+    assert result.returncode == 0, result.stderr
+    loaded = await runs(traces)
+    assert len(loaded) == 23
+    assert all(run.damage == [] and run.status == RunStatus.COMPLETED for run in loaded)
+    assert sum(run.goal_id.startswith("child") for run in loaded) == 20
+
+
+async def test_a_spawned_process_names_its_parent(traces: Path) -> None:
+    script = """
+import subprocess
+code = '''
+import sys
+from decisionlog import Runtime
+with Runtime(sys.argv[1]) as runtime, runtime.run("child", parent=sys.argv[2]):
+    pass
+'''
+with Runtime(sys.argv[1]) as runtime, runtime.run("parent") as run:
+    with runtime.decision("delegate") as decision:
+        parent = f"{run.id}/{decision.id}"
+        subprocess.run([sys.executable, "-c", code, sys.argv[1], parent], check=True)
+"""
+    result = python(script, traces)
+    assert result.returncode == 0, result.stderr
+    by_goal = {run.goal_id: run for run in await runs(traces)}
+    assert by_goal["child"].parent_run_id == by_goal["parent"].id
+    assert by_goal["child"].parent_decision_id == "dec_0"
+
+
+async def test_records_made_by_finalisers_and_signal_handlers(traces: Path) -> None:
+    """They come in the middle of other records: no deadlock, no number twice, none missing."""
+    script = """
+import gc
+gc.set_threshold(1, 1, 1)
+with Runtime(sys.argv[1]) as runtime:
+    with runtime.run("goal") as run:
+        class Cycle:
+            def __init__(self):
+                self.me = self
+            def __del__(self):
+                run.report_problem("minor", "finaliser")
+        signal.signal(signal.SIGALRM, lambda *_: run.report_problem("minor", "signal"))
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        for n in range(3000):
+            Cycle()
+            with runtime.decision("x", ["a", "b"], context={"n": [n]}):
+                pass
+        signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+    result = python(script, traces)
+    assert result.returncode == 0, result.stderr
+    [run] = await runs(traces)
+    assert run.damage == []
+    assert len(run.decisions) == run.metrics.successful_decisions == 3000
+    texts = [problem.description for problem in run.problems]
+    assert texts.count("finaliser") > 100 and texts.count("signal") > 10
+    assert len({problem.id for problem in run.problems}) == len(texts)
+
+
+async def test_importing_pulls_in_nothing_but_the_core() -> None:
+    result = python(
+        """
+allowed = {"decisionlog", "anyio", "msgspec", "aiofiles", "idna", "sniffio", "typing_extensions",
+           "exceptiongroup", "coverage", "a1_coverage"}
+names = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names)
+print(sorted(name for name in names - allowed if not name.startswith("_")))
+print(sorted(n for n in sys.modules if n.startswith("decisionlog.") and
+      n.partition(".")[2].partition(".")[0] in ("cli", "demo", "testing", "analysis", "viewer")))
+""".replace("allowed", "del sys.modules['decisionlog.testing']\nallowed", 1)
+    )
+    assert result.stdout == "[]\n[]\n", result.stdout + result.stderr
