@@ -5,6 +5,8 @@ import functools
 import logging
 import threading
 import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 
 import anyio
@@ -12,7 +14,8 @@ import pytest
 from anyio import to_thread
 
 from decisionlog import FileSink, Runtime, WriteError
-from decisionlog.testing import CountingIds, MemorySink
+from decisionlog.records import Gap
+from decisionlog.testing import CountingIds, FixedClock, MemorySink
 from tests.sinks import TroubledSink
 from tests.waiting import of, until
 
@@ -20,7 +23,9 @@ pytestmark = pytest.mark.anyio
 
 
 def ids(sink: MemorySink, run_id: str = "run_1") -> list[int]:
-    return [record["seq"] if isinstance(record, dict) else record.seq for record in sink.records(run_id)]
+    return [
+        record["seq"] if isinstance(record, dict) else record.seq for record in sink.records(run_id)
+    ]
 
 
 async def test_flush_means_it_is_in_the_file(traces: Path) -> None:
@@ -249,6 +254,86 @@ async def test_records_of_many_runs_take_one_write() -> None:
                     pass
             assert await runtime.flush()
             assert sink.writes == before + 1
+
+
+class Chatty(tzinfo):
+    """Is asked for its offset in the middle of encoding, and records something itself."""
+
+    def __init__(self) -> None:
+        self.say: Callable[[], object] = lambda: None
+
+    def utcoffset(self, dt: datetime | None) -> timedelta:
+        say, self.say = self.say, lambda: None
+        say()
+        return timedelta(0)
+
+    def dst(self, dt: datetime | None) -> timedelta:
+        return timedelta(0)
+
+
+class ChattyClock(FixedClock):
+    """Records something itself while it is asked for the time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.say: Callable[[], object] = lambda: None
+
+    def now(self) -> datetime:
+        say, self.say = self.say, lambda: None
+        say()
+        return super().now()
+
+
+async def test_a_record_made_in_the_middle_of_another_gets_its_own_number() -> None:
+    """As finalisers and signal handlers do."""
+    sink, zone = TroubledSink(), Chatty()
+    clock = FixedClock(datetime(2026, 1, 1, tzinfo=zone))
+    async with Runtime(sinks=[sink], clock=clock, new_run_id=CountingIds()) as runtime:
+        async with runtime.run("goal") as run:
+            zone.say = lambda: run.report_problem("minor", "in between")
+            async with runtime.decision("outer"):
+                pass
+    kinds = [type(record).__name__ for record in sink.records("run_1")]
+    assert kinds == ["RunStarted", "Problem", "Decision", "Outcome", "RunEnded"]
+    assert ids(sink) == [1, 2, 3, 4, 5]
+
+
+async def test_a_record_made_in_the_middle_of_a_gap_record_gets_its_own_number() -> None:
+    sink, clock = TroubledSink(), ChattyClock()
+    async with Runtime(
+        sinks=[sink], clock=clock, new_run_id=CountingIds(), overflow="drop", max_buffer=2**16
+    ) as runtime:
+        async with runtime.run("goal") as run:
+            sink.block()
+            async with runtime.decision("blocks"):
+                await of(sink.waiting)
+            while runtime.stats().dropped < 3:
+                async with runtime.decision("x" * 1000):
+                    pass
+            clock.say = lambda: run.report_problem("minor", "in between")  # by add_gap, later
+            sink.unblock()
+            await until(lambda: not runtime.stats().buffered)
+    run_read = sink.run("run_1")
+    assert run_read.damage == []
+    assert run_read.lost_records == runtime.stats().dropped >= 3
+    kept = len(sink.records("run_1")) - sum(type(r) is Gap for r in sink.records("run_1"))
+    assert runtime.stats().accepted == kept + run_read.lost_records
+
+
+async def test_a_backlog_goes_out_in_bounded_pieces() -> None:
+    sink = TroubledSink()
+    async with Runtime(sinks=[sink], new_run_id=CountingIds(), max_buffer=2**26) as runtime:
+        async with runtime.run("goal"):
+            sink.block()
+            async with runtime.decision("blocks"):
+                await of(sink.waiting)
+            for _ in range(60):
+                async with runtime.decision("x", context={"page": "y" * 200_000}):
+                    pass
+            sink.unblock()
+            assert await runtime.flush()
+    assert ids(sink) == list(range(1, 125))
+    assert max(len(chunk.data) for chunk in sink.chunks) < 2**16 + 201_000
 
 
 async def test_one_recorder_serves_several_event_loops(traces: Path) -> None:

@@ -202,9 +202,10 @@ class Recorder:
                 buffer.idle = not buffer.queue
             if not buffer.queue:
                 await self._wake.wait()
-            self._offer(buffer.take(_TAKE_BYTES))
+            chunks = buffer.take(_TAKE_BYTES)
+            self._offer(chunks)
             await self._lanes[0].below(_BACKLOG_BYTES)
-            if buffer.size < _TAKE_BYTES or not buffer.queue:
+            if buffer.size < _TAKE_BYTES or not chunks:
                 with anyio.move_on_after(self.settings.flush_interval):
                     await self._hurry.wait()
 
@@ -277,5 +278,5 @@ def _forget_in_child() -> None:
 
 
 atexit.register(_close_at_exit)
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch
     os.register_at_fork(after_in_child=_forget_in_child)

@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from decisionlog.liveness import WriterLock
 
-if sys.platform == "darwin":
+if sys.platform == "darwin":  # pragma: no cover
     import fcntl
 
 P = ParamSpec("P")
@@ -261,12 +261,10 @@ class _RunFile:
 
 
 def _sync_descriptor(descriptor: int) -> None:
-    if sys.platform == "linux":
-        os.fdatasync(descriptor)
-    elif sys.platform == "darwin":
+    if sys.platform == "darwin":  # pragma: no cover
         fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync stops at the drive's cache there
     else:
-        os.fsync(descriptor)
+        getattr(os, "fdatasync", os.fsync)(descriptor)
 
 
 def _sync_directory(path: Path) -> None:

@@ -1,0 +1,115 @@
+"""The commands as people run them: in a process of their own, into a pipe or on a terminal."""
+
+import os
+import re
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+LIMIT = 60
+"""Seconds after which something hangs; no test takes nearly as long."""
+ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="needs a pty")
+COMMAND = [sys.executable, "-m", "decisionlog"]
+
+
+class Shown(NamedTuple):
+    """What a terminal got to see."""
+
+    code: int
+    raw: str
+
+    @property
+    def text(self) -> str:
+        """Without colours and cursor movements."""
+        return ANSI.sub("", self.raw).replace("\r", "")
+
+    @property
+    def lines(self) -> list[str]:
+        return self.text.splitlines()
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """As on a computer where nobody has set anything."""
+    unset = ("DECISIONLOG_DIR", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ", "PYTHONUTF8")
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    return kept | {"PYTHONIOENCODING": "utf-8", "TERM": "xterm-256color"} | changes
+
+
+def decisionlog(
+    *args: object, cwd: Path | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with its output in pipes."""
+    return subprocess.run(
+        [*COMMAND, *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        cwd=cwd,
+        env=environment(**(env or {})),
+        timeout=LIMIT,
+    )
+
+
+def on_terminal(*args: object, width: int = 80, env: Mapping[str, str] | None = None) -> Shown:
+    """Run a command on a terminal of that width."""
+    import fcntl
+    import pty
+    import termios
+
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, args)],
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env=environment(**(env or {})),
+    )
+    os.close(slave)
+    data = b""
+    with _no_longer_than_the_limit(process), open(master, "rb", buffering=0) as screen:
+        try:
+            while piece := screen.read(65536):
+                data += piece
+        except OSError:  # how Linux says that the other end is closed
+            pass
+        return Shown(process.wait(), data.decode())
+
+
+@contextmanager
+def started(*args: object, **changes: str) -> Iterator[subprocess.Popen[str]]:
+    """A command that runs until its output was read, or it is told to stop."""
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=environment(**changes),
+    )
+    with process, _no_longer_than_the_limit(process):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
+def _no_longer_than_the_limit(
+    process: "subprocess.Popen[str] | subprocess.Popen[bytes]",
+) -> Iterator[None]:
+    watchdog = threading.Timer(LIMIT, process.kill)
+    watchdog.start()
+    try:
+        yield
+    finally:
+        watchdog.cancel()

@@ -1,0 +1,267 @@
+"""Which runs are in progress, and which were interrupted: by what real processes leave behind."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from decisionlog import RunStatus, RunStore, Runtime
+from tests import runfiles
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
+
+BEGIN = """
+import os, sys, time
+from decisionlog import Runtime
+from decisionlog.testing import CountingIds
+
+def say(what):
+    print(what, flush=True)
+
+def told():
+    return sys.stdin.readline()
+
+runtime = Runtime(sys.argv[1], new_run_id=CountingIds()).__enter__()
+scope = runtime.run("goal")
+scope.__enter__()
+options = [{"id": "left"}, {"id": "right"}]
+runtime.decision("decide", options, "left", "shorter").__enter__()
+"""
+
+
+class Child:
+    """A process that does as it is told."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process = process
+        self._stdin, self._stdout = process.stdin, process.stdout
+
+    def says(self) -> str:
+        return self._stdout.readline().strip()
+
+    def tell(self, what: str = "") -> None:
+        self._stdin.write(what + "\n")
+        self._stdin.flush()
+
+    def kill(self) -> None:
+        self.process.kill()
+        assert self.process.wait() == -9
+
+
+@contextmanager
+def child(traces: Path, script: str) -> Iterator[Child]:
+    command = [sys.executable, "-c", BEGIN + script, str(traces)]
+    with subprocess.Popen(
+        command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        try:
+            yield Child(process)
+        finally:
+            process.kill()
+
+
+async def status(traces: Path, run_id: str = "run_1") -> str:
+    """How it stands, which all ways of asking agree on."""
+    store = RunStore(traces)
+    run = await store.load(run_id)
+    summary = await store.summary(run_id)
+    check = await store.check(run_id)
+    [listed] = [found.status async for found in store.runs() if found.run_id == run_id]
+    assert run.status == summary.status == check.status == listed
+    return run.status
+
+
+async def test_a_process_that_is_alive_and_then_is_not(traces: Path) -> None:
+    with child(traces, "runtime.flush_blocking(); say('made'); told()") as process:
+        assert process.says() == "made"
+        assert await status(traces) == "running"
+        process.kill()
+        assert await status(traces) == "interrupted"
+    run = await RunStore(traces).load("run_1")
+    [decision] = run.decisions
+    assert decision.is_pending
+    assert run.narrative == "Run was interrupted. Made 1 decision: 1 pending."
+
+
+async def test_killed_50_ms_after_a_decision(traces: Path) -> None:
+    """The promise itself: nobody asked for a flush, and the decision is there."""
+    script = """
+made = time.monotonic()
+while time.monotonic() < made + 0.05:
+    pass
+say("now")
+told()
+"""
+    with child(traces, script) as process:
+        assert process.says() == "now"
+        process.kill()
+    run = await RunStore(traces).load("run_1")
+    assert run.status == "interrupted"
+    [decision] = run.decisions
+    assert (decision.intent, decision.chosen_option_id) == ("decide", "left")
+    assert (decision.reasoning, decision.outcome) == ("shorter", None)
+
+
+async def test_killed_50_ms_after_one_of_many_decisions(traces: Path) -> None:
+    script = """
+while not told().strip():
+    decision = runtime.decision("decide").__enter__()
+    made = time.monotonic()
+    while time.monotonic() < made + 0.05:
+        runtime.decision("another").__enter__()
+    say(decision.id)
+"""
+    with child(traces, script) as process:
+        for _ in range(5):
+            process.tell()
+            last = process.says()
+        process.kill()
+    run = await RunStore(traces).load("run_1")
+    assert run.decision(last) is not None
+    assert (run.status, run.damage) == ("interrupted", [])
+
+
+async def test_a_forked_child_does_not_keep_its_parents_run_alive(traces: Path) -> None:
+    script = """
+runtime.flush_blocking()
+if os.fork():
+    os.waitid(os.P_ALL, 0, os.WEXITED)
+else:
+    say(f"alive {os.getpid()}")
+    told()
+    say("still alive")
+    told()
+    os._exit(0)
+"""
+    with child(traces, script) as process:
+        assert process.says().startswith("alive")
+        assert await status(traces) == "running"
+        process.kill()
+        process.tell()
+        assert process.says() == "still alive"
+        assert await status(traces) == "interrupted"
+        process.tell()
+
+
+async def test_a_forked_childs_own_run_is_alive(traces: Path) -> None:
+    script = """
+runtime.flush_blocking()
+if os.fork():
+    os.waitid(os.P_ALL, 0, os.WEXITED)
+else:
+    with runtime.run("goal", run_id="child"):
+        runtime.flush_blocking()
+        say("recording")
+        told()
+    runtime.flush_blocking()
+    say("ended")
+    told()
+    os._exit(0)
+"""
+    with child(traces, script) as process:
+        assert process.says() == "recording"
+        process.kill()
+        assert await status(traces) == "interrupted"
+        assert await status(traces, "child") == "running"
+        process.tell()
+        assert process.says() == "ended"
+        assert await status(traces, "child") == "completed"
+        assert (await RunStore(traces).load("child")).parent_run_id == "run_1"
+        process.tell()
+
+
+async def test_two_runtimes_of_one_process_are_two_writers(traces: Path) -> None:
+    with Runtime(traces) as first, first.run("goal", run_id="first"):
+        with Runtime(traces) as second:
+            second.run("goal", run_id="second").__enter__()
+            assert await second.flush()
+            assert await first.flush()
+            assert await status(traces, "second") == "running"
+        assert await status(traces, "first") == "running"
+        assert await status(traces, "second") == "interrupted"
+    assert await status(traces, "first") == "completed"
+
+
+async def test_the_lock_file_is_not_there(traces: Path) -> None:
+    with Runtime(traces) as runtime, runtime.run("goal", run_id="run_1"):
+        assert await runtime.flush()
+        assert await status(traces) == "running"
+        [lock] = (traces / "writers").iterdir()
+        lock.unlink()
+        assert await status(traces) == "interrupted"
+        (traces / "writers").rmdir()
+        assert await status(traces) == "interrupted"
+    assert await status(traces) == "completed"
+
+
+async def test_a_lock_that_the_dead_left_means_nothing(traces: Path) -> None:
+    with child(traces, "runtime.flush_blocking(); say('made'); told()") as process:
+        assert process.says() == "made"
+        process.kill()
+    assert len(list((traces / "writers").iterdir())) == 1
+    assert await status(traces) == "interrupted"
+
+
+async def test_a_run_that_ends_while_it_is_looked_at(traces: Path) -> None:
+    """Whoever finds the writer gone looks at the file once more."""
+    script = """
+runtime.flush_blocking()
+say("made")
+told()
+scope.__exit__(None, None, None)
+runtime.__exit__(None, None, None)
+"""
+    store = RunStore(traces)
+    for _ in range(10):
+        with child(traces, script) as process:
+            assert process.says() == "made"
+            assert (await store.load("run_1")).status == "running"
+            process.tell()
+            while (found := (await store.load("run_1")).status) == "running":
+                pass
+            assert found == "completed"
+        runfiles.path_of(traces, "run_1").unlink()
+
+
+@pytest.mark.parametrize("lines", [1, 3])
+async def test_a_run_of_another_host(traces: Path, lines: int) -> None:
+    records = runfiles.whole_run()
+    records[0] |= {"host": "elsewhere", "writer": "w_1"}
+    path = runfiles.write(traces, "made", *map(runfiles.sealed, records[:lines]))
+    an_hour_ago = path.stat().st_mtime - 3600
+    os.utime(path, (an_hour_ago, an_hour_ago))
+
+    async def found(stale_after: timedelta | None) -> RunStatus:
+        store = RunStore(traces, stale_after=stale_after)
+        assert (await store.load("made")).status == (await store.summary("made")).status
+        return (await store.load("made")).status
+
+    assert await found(None) == "running"
+    assert await found(timedelta(minutes=61)) == "running"
+    assert await found(timedelta(minutes=59)) == "interrupted"
+    path.write_bytes(b"".join(map(runfiles.sealed, records)))
+    assert await found(timedelta(minutes=59)) == "completed"
+
+
+async def test_stale_after_says_nothing_about_this_host(traces: Path) -> None:
+    with Runtime(traces) as runtime, runtime.run("goal", run_id="run_1"):
+        assert await runtime.flush()
+        os.utime(runfiles.path_of(traces, "run_1"), (1, 1))
+        store = RunStore(traces, stale_after=timedelta(minutes=1))
+        assert (await store.load("run_1")).status == "running"
+
+
+async def test_the_host_is_written(traces: Path) -> None:
+    with Runtime(traces) as runtime, runtime.run("goal", run_id="run_1"):
+        pass
+    run = await RunStore(traces).load("run_1")
+    assert (run.host, run.pid) == (socket.gethostname(), os.getpid())
+    assert run.writer.startswith(f"w_{os.getpid()}_")

@@ -1,0 +1,621 @@
+"""Runs and decisions as scopes: what is recorded on the way in and on the way out."""
+
+import asyncio
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import anyio
+import pytest
+import trio
+from anyio import from_thread, to_thread
+
+from decisionlog import Decision, DecisionType, Option, Outcome, Runtime, RunStatus
+from decisionlog.records import Choice, RunEnded, RunStarted
+from decisionlog.testing import FixedClock, MemorySink
+from tests.recording import only_decision, outcome_of, recorded
+
+ASK = Option("ask", "Ask the lead directly")
+INFER = Option("infer", "Infer from company size")
+
+
+def types(sink: MemorySink, run_id: str = "run_1") -> list[type]:
+    return [type(record) for record in sink.records(run_id)]
+
+
+# ---------------------------------------------------------------------- what is recorded
+
+
+async def test_a_run_and_a_decision_are_recorded_whole() -> None:
+    sink, clock = MemorySink(), FixedClock()
+    start = clock.now()
+    async with recorded(sink, clock=clock) as runtime:
+        async with runtime.run(
+            "qualify", "Qualify leads", {"lead": "acme"}, tags={"prompt": "v2"}
+        ) as run:
+            clock.advance(1)
+            async with runtime.decision(
+                "Has a budget?",
+                [ASK, {"id": "infer", "pros": ["fast"], "confidence": 0.7, "cost": 3}],
+                "infer",
+                "Asking would be slower",
+                "qualifier",
+                DecisionType.TOOL_SELECTION,
+                ["no e-mail"],
+                {"size": 50},
+            ) as decision:
+                clock.advance(0.25)
+                decision.succeed(
+                    {"has_budget": True},
+                    summary="Inferred",
+                    tokens_used=123,
+                    state_changes={"lead": "warm"},
+                    input_tokens=100,
+                    output_tokens=20,
+                    cost_usd=0.01,
+                    model="small",
+                    attributes={"try": 1},
+                )
+            run.succeed({"qualified": 1}, narrative="Qualified the lead")
+    loaded = sink.run("run_1")
+    assert (loaded.goal_id, loaded.goal_description) == ("qualify", "Qualify leads")
+    assert (loaded.input_data, loaded.output_data) == ({"lead": "acme"}, {"qualified": 1})
+    assert (loaded.tags, loaded.narrative) == ({"prompt": "v2"}, "Qualified the lead")
+    assert (loaded.status, run.status) == (RunStatus.COMPLETED, RunStatus.COMPLETED)
+    assert (loaded.started_at, loaded.completed_at) == (start, start + timedelta(seconds=1.25))
+    assert (loaded.duration_ms, loaded.error, loaded.parent_run_id) == (1250, None, None)
+    assert only_decision(loaded) == Decision(
+        "dec_0",
+        None,
+        start + timedelta(seconds=1),
+        "qualifier",
+        "Has a budget?",
+        DecisionType.TOOL_SELECTION,
+        [ASK, Option("infer", pros=["fast"], confidence=0.7, extra={"cost": 3})],
+        "infer",
+        "Asking would be slower",
+        ["no e-mail"],
+        {"size": 50},
+        outcome=Outcome(
+            True,
+            result={"has_budget": True},
+            summary="Inferred",
+            state_changes={"lead": "warm"},
+            tokens_used=123,
+            input_tokens=100,
+            output_tokens=20,
+            cost_usd=0.01,
+            model="small",
+            attributes={"try": 1},
+            latency_ms=250,
+            timestamp=start + timedelta(seconds=1.25),
+            decision_id="dec_0",
+            run_id="run_1",
+            seq=3,
+        ),
+        run_id="run_1",
+        seq=2,
+    )
+    assert loaded.metrics == run.metrics
+    assert loaded.metrics.total_tokens == 123
+    assert loaded.metrics.total_latency_ms == 250
+    assert loaded.metrics.nodes_executed == ["qualifier"]
+
+
+def test_plain_with_records_the_same() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal") as run:
+        with runtime.decision("Pick", [ASK, INFER], chosen="ask") as decision:
+            decision.succeed(1)
+        with pytest.raises(KeyError), runtime.decision("Fail"):
+            raise KeyError("x")
+        run.fail("did not work", {"tried": 2})
+    loaded = sink.run("run_1")
+    assert [outcome_of(d).success for d in loaded.decisions] == [True, False]
+    assert (loaded.status, loaded.narrative) == (RunStatus.FAILED, "did not work")
+    assert loaded.output_data == {"tried": 2}
+
+
+async def test_a_decision_is_on_record_before_the_work_inside_begins(traces: Any) -> None:
+    sink = MemorySink()
+    async with recorded(sink) as runtime, runtime.run("goal"):
+        async with runtime.decision("Pick", chosen="x"):
+            assert await runtime.flush()
+            assert types(sink) == [RunStarted, Decision]
+            assert only_decision(sink.run("run_1")).is_pending
+        assert await runtime.flush()
+        assert types(sink) == [RunStarted, Decision, Outcome]
+    assert types(sink) == [RunStarted, Decision, Outcome, RunEnded]
+
+
+@pytest.mark.parametrize(
+    ("given", "tokens"),
+    [
+        ({}, 0),
+        ({"tokens_used": 7}, 7),
+        ({"input_tokens": 5, "output_tokens": 6}, 11),
+        ({"input_tokens": 5}, 5),
+        ({"output_tokens": 6}, 6),
+        ({"tokens_used": 7, "input_tokens": 5, "output_tokens": 6}, 7),
+    ],
+)
+def test_tokens_default_to_input_and_output(given: Any, tokens: int) -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        with runtime.decision("Ask") as decision:
+            decision.succeed(**given)
+    outcome = outcome_of(only_decision(sink.run("run_1")))
+    assert outcome.tokens_used == tokens
+    assert outcome.input_tokens == given.get("input_tokens")
+    assert outcome.output_tokens == given.get("output_tokens")
+
+
+def test_what_was_handed_over_may_change_afterwards() -> None:
+    sink = MemorySink()
+    result, changes, attributes, output = {"n": 1}, {"n": 1}, {"n": 1}, {"n": 1}
+    with recorded(sink) as runtime, runtime.run("goal") as run:
+        with runtime.decision("Pick") as decision:
+            decision.succeed(result, state_changes=changes, attributes=attributes)
+            run.succeed(output)
+            for value in (result, changes, attributes, output):
+                value["n"] = 2
+    loaded = sink.run("run_1")
+    outcome = outcome_of(only_decision(loaded))
+    assert outcome.result == outcome.state_changes == outcome.attributes == {"n": 1}
+    assert loaded.output_data == {"n": 1}
+
+
+# ---------------------------------------------------------------------- choosing late
+
+
+def test_a_late_choice_is_a_record_of_its_own_and_the_last_one_stands() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        with runtime.decision("Pick", [ASK, INFER], reasoning="to be seen") as decision:
+            assert decision.chosen_option_id is None
+            decision.choose("ask")
+            decision.choose("infer", "it is known")
+            assert decision.chosen_option_id == "infer"
+    first, second = (r for r in sink.records("run_1") if isinstance(r, Choice))
+    assert (first.decision_id, first.chosen_option_id, first.reasoning) == ("dec_0", "ask", "")
+    assert (second.chosen_option_id, second.reasoning) == ("infer", "it is known")
+    decision_read = only_decision(sink.run("run_1"))
+    assert decision_read.chosen_option == INFER
+    assert decision_read.reasoning == "it is known"
+
+
+def test_without_options_any_choice_will_do() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        with runtime.decision("Pick", chosen="this") as decision:
+            decision.choose("that")
+    assert only_decision(sink.run("run_1")).chosen_option_id == "that"
+
+
+def test_a_decision_supersedes_an_earlier_one() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        with runtime.decision("Pick") as decision:
+            pass
+        with runtime.decision("Pick again", supersedes=decision.id):
+            pass
+    assert [d.supersedes for d in sink.run("run_1").decisions] == [None, "dec_0"]
+
+
+def test_problems_belong_to_the_run_or_to_a_decision() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal") as run:
+        with runtime.decision("Pick") as decision:
+            problem_id = decision.report_problem("critical", "It is down", root_cause="no power")
+            assert problem_id == "prob_0"
+        assert run.report_problem("minor", "Slow", decision_id="dec_0") == "prob_1"
+        assert run.report_problem("warning", "Odd", suggested_fix="look") == "prob_2"
+    down, slow, odd = sink.run("run_1").problems
+    assert (down.severity, down.decision_id, down.root_cause) == ("critical", "dec_0", "no power")
+    assert (slow.severity, slow.decision_id) == ("minor", "dec_0")
+    assert (odd.severity, odd.decision_id, odd.suggested_fix) == ("warning", None, "look")
+
+
+# ---------------------------------------------------------------------- exceptions
+
+
+def fails(secret: str) -> None:
+    raise ValueError("no such lead")
+
+
+async def test_an_exception_is_a_failure_and_goes_on_unchanged() -> None:
+    sink = MemorySink()
+    error = None
+    with pytest.raises(ValueError, match="no such lead") as caught:
+        async with recorded(sink) as runtime, runtime.run("goal"):
+            async with runtime.decision("Look up"):
+                try:
+                    fails("s3cr3t")
+                except ValueError as raised:
+                    error = raised
+                    raise
+    assert caught.value is error
+    assert error.__cause__ is None and error.__context__ is None
+    loaded = sink.run("run_1")
+    outcome = outcome_of(only_decision(loaded))
+    for failed in (outcome, loaded):
+        assert (failed.error, failed.error_type) == ("no such lead", "ValueError")
+        assert failed.traceback is not None
+        assert failed.traceback.splitlines()[-1].endswith(", in fails")
+        assert __file__ in failed.traceback
+        assert "s3cr3t" not in failed.traceback and "raise" not in failed.traceback
+    assert (outcome.success, outcome.cancelled) == (False, False)
+    assert loaded.status == RunStatus.FAILED
+    assert (loaded.metrics.failed_decisions, loaded.metrics.cancelled_decisions) == (1, 0)
+
+
+async def test_an_exception_from_a_task_group_is_not_wrapped_again() -> None:
+    sink = MemorySink()
+    with pytest.raises(ExceptionGroup) as caught:
+        async with recorded(sink) as runtime, runtime.run("goal"):
+            async with runtime.decision("Try"), anyio.create_task_group():
+                raise KeyError("x")
+    assert [type(error) for error in caught.value.exceptions] == [KeyError]
+    assert outcome_of(only_decision(sink.run("run_1"))).error_type == "ExceptionGroup"
+
+
+def test_an_exception_after_succeed_keeps_the_result() -> None:
+    sink = MemorySink()
+    with pytest.raises(OSError), recorded(sink) as runtime, runtime.run("goal") as run:
+        with runtime.decision("Save") as decision:
+            decision.succeed({"saved": 3}, summary="Saved", tokens_used=5)
+            run.succeed({"done": True}, "All is well")
+            raise OSError("disk full")
+    loaded = sink.run("run_1")
+    outcome = outcome_of(only_decision(loaded))
+    assert (outcome.success, outcome.error, outcome.error_type) == (False, "disk full", "OSError")
+    assert (outcome.result, outcome.summary, outcome.tokens_used) == ({"saved": 3}, "Saved", 5)
+    assert (loaded.status, loaded.error) == (RunStatus.FAILED, "disk full")
+    assert (loaded.output_data, loaded.narrative) == ({"done": True}, "All is well")
+
+
+def test_a_failure_the_agent_deals_with_leaves_no_scope() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        with runtime.decision("Say so") as decision:
+            decision.fail("out of stock", result={"left": 0}, tokens_used=3)
+        with runtime.decision("Hand it over") as decision:
+            try:
+                fails("s3cr3t")
+            except ValueError as error:
+                decision.fail(error)
+    said, handed_over = map(outcome_of, sink.run("run_1").decisions)
+    assert (said.success, said.error, said.error_type) == (False, "out of stock", None)
+    assert (said.result, said.tokens_used, said.traceback) == ({"left": 0}, 3, None)
+    assert (handed_over.error, handed_over.error_type) == ("no such lead", "ValueError")
+    assert handed_over.traceback is not None and ", in fails" in handed_over.traceback
+    assert sink.run("run_1").status == RunStatus.COMPLETED
+
+
+def test_what_the_agent_said_of_an_error_stands_beside_the_exception() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        with pytest.raises(KeyError), runtime.decision("Look up") as decision:
+            decision.fail("the index is stale")
+            raise KeyError("lead")
+    outcome = outcome_of(only_decision(sink.run("run_1")))
+    assert (outcome.error, outcome.error_type) == ("the index is stale", "KeyError")
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, BaseException])
+async def test_what_is_no_exception_of_the_agent_passes_and_is_on_record(
+    kind: type[BaseException],
+) -> None:
+    sink = MemorySink()
+    error = kind("stop")
+    with pytest.raises(kind) as caught:
+        async with recorded(sink) as runtime, runtime.run("goal"):
+            async with runtime.decision("Try"):
+                raise error
+    assert caught.value is error
+    loaded = sink.run("run_1")
+    assert outcome_of(only_decision(loaded)).error_type == loaded.error_type == kind.__name__
+    assert loaded.status == RunStatus.FAILED
+
+
+@pytest.mark.parametrize("say", ["succeed", "fail", "stuck"])
+@pytest.mark.parametrize("error", [None, ValueError("x"), GeneratorExit()])
+def test_how_a_run_ends(say: str, error: BaseException | None) -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime:
+        try:
+            with runtime.run("goal") as run:
+                getattr(run, say)(narrative="said")
+                if error is not None:
+                    raise error
+        except (ValueError, GeneratorExit) as caught:
+            assert caught is error
+    loaded = sink.run("run_1")
+    said = {"succeed": "completed", "fail": "failed", "stuck": "stuck"}[say]
+    if say == "succeed" and error is not None:
+        said = "failed" if isinstance(error, ValueError) else "cancelled"
+    assert (loaded.status, run.status) == (said, said)
+    assert loaded.narrative == "said"
+    assert loaded.error == ("x" if isinstance(error, ValueError) else None)
+
+
+class Interrupts:
+    def __str__(self) -> str:
+        raise KeyboardInterrupt
+
+    __repr__ = __str__
+
+
+async def test_an_interrupt_from_a_value_passes_with_the_record_written() -> None:
+    sink = MemorySink()
+    with pytest.raises(KeyboardInterrupt):
+        async with recorded(sink) as runtime, runtime.run("goal"):
+            async with runtime.decision("Pick", context={"value": Interrupts()}):
+                raise AssertionError("the work inside must not begin")
+    loaded = sink.run("run_1")
+    assert only_decision(loaded).input_context["value"]["$unreadable"].endswith("Interrupts")
+    assert outcome_of(only_decision(loaded)).error_type == "KeyboardInterrupt"
+    assert loaded.error_type == "KeyboardInterrupt"
+
+
+def test_an_interrupt_from_a_result_passes_with_the_outcome_written() -> None:
+    sink = MemorySink()
+    with pytest.raises(KeyboardInterrupt):
+        with recorded(sink) as runtime, runtime.run("goal", input_data=[Interrupts()]):
+            raise AssertionError("the work inside must not begin")
+    with pytest.raises(KeyboardInterrupt):
+        with recorded(sink) as runtime, runtime.run("goal", run_id="second"):
+            with runtime.decision("Pick") as decision:
+                decision.succeed([Interrupts()])
+    assert sink.run("run_1").status == RunStatus.FAILED
+    outcome = outcome_of(only_decision(sink.run("second")))
+    assert outcome.error_type == "KeyboardInterrupt"
+    assert outcome.result[0]["$unreadable"].endswith("Interrupts")
+
+
+# ---------------------------------------------------------------------- cancellation
+
+
+def check_cancelled(sink: MemorySink, run_id: str = "run_1") -> None:
+    loaded = sink.run(run_id)
+    outcome = outcome_of(only_decision(loaded))
+    assert (outcome.success, outcome.cancelled) == (False, True)
+    assert (outcome.error, outcome.error_type, outcome.traceback) == (None, None, None)
+    assert (loaded.status, loaded.error, loaded.error_type) == (RunStatus.CANCELLED, None, None)
+    assert loaded.metrics.cancelled_decisions == 1
+    assert loaded.metrics.failed_decisions == loaded.metrics.successful_decisions == 0
+    assert loaded.metrics.success_rate is None
+
+
+async def test_a_cancelled_scope_is_neither_a_success_nor_a_failure() -> None:
+    sink = MemorySink()
+    async with recorded(sink) as runtime:
+        with anyio.CancelScope() as scope:
+            async with runtime.run("goal"), runtime.decision("Wait"):
+                scope.cancel()
+                await anyio.sleep_forever()
+        assert scope.cancelled_caught
+    check_cancelled(sink)
+
+
+async def test_a_task_cancelled_in_a_group_is_recorded() -> None:
+    sink = MemorySink()
+    inside = anyio.Event()
+
+    async def agent(runtime: Runtime) -> None:
+        async with runtime.run("goal"), runtime.decision("Wait"):
+            inside.set()
+            await anyio.sleep_forever()
+
+    async with recorded(sink) as runtime, anyio.create_task_group() as tasks:
+        tasks.start_soon(agent, runtime)
+        await inside.wait()
+        tasks.cancel_scope.cancel()
+    check_cancelled(sink)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_asyncio_cancels_a_task_its_own_way() -> None:
+    sink = MemorySink()
+    inside = asyncio.Event()
+
+    async def agent(runtime: Runtime) -> None:
+        async with runtime.run("goal"), runtime.decision("Wait"):
+            inside.set()
+            await asyncio.sleep(3600)
+
+    async with recorded(sink) as runtime:
+        task = asyncio.create_task(agent(runtime))
+        await inside.wait()
+        task.cancel("enough")
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await task
+        assert caught.value.args == ("enough",)
+        assert task.cancelled()
+    check_cancelled(sink)
+
+
+@pytest.mark.parametrize("anyio_backend", ["trio"])
+async def test_trio_cancels_a_nursery_its_own_way() -> None:
+    sink = MemorySink()
+    async with recorded(sink) as runtime:
+        async with trio.open_nursery() as nursery:
+            async with runtime.run("goal"), runtime.decision("Wait"):
+                nursery.cancel_scope.cancel()
+                await trio.sleep_forever()
+    check_cancelled(sink)
+
+
+async def test_a_worker_thread_called_off_while_it_waits_for_the_loop() -> None:
+    sink = MemorySink()
+
+    def tool(runtime: Runtime, scope: anyio.CancelScope) -> None:
+        with runtime.run("goal"), runtime.decision("Call back"):
+            from_thread.run_sync(scope.cancel)
+            from_thread.run(anyio.sleep_forever)
+
+    async with recorded(sink) as runtime:
+        with anyio.CancelScope() as scope:
+            await to_thread.run_sync(tool, runtime, scope)
+        assert scope.cancel_called
+    check_cancelled(sink)
+
+
+def test_groups_of_cancellations_and_mixed_ones() -> None:
+    sink = MemorySink()
+    cancelled = asyncio.CancelledError()
+    only = BaseExceptionGroup("all", [cancelled, BaseExceptionGroup("in", [GeneratorExit()])])
+    mixed = BaseExceptionGroup("mixed", [cancelled, ValueError("x")])
+    with recorded(sink) as runtime:
+        for group in (only, mixed):
+            with pytest.raises(BaseExceptionGroup) as caught:
+                with runtime.run("goal"), runtime.decision("Try"):
+                    raise group
+            assert caught.value is group
+    check_cancelled(sink, "run_1")
+    assert sink.run("run_2").status == RunStatus.FAILED
+    assert outcome_of(only_decision(sink.run("run_2"))).error_type == "BaseExceptionGroup"
+
+
+def test_a_generator_closed_from_outside_is_cancelled() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime:
+
+        def steps() -> Iterator[int]:
+            with runtime.run("goal"), runtime.decision("Step"):
+                yield 1
+
+        generator = steps()
+        assert next(generator) == 1
+        generator.close()  # type: ignore[attr-defined]
+    check_cancelled(sink)
+
+
+def test_cancelled_after_its_outcome_was_said() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        for say in ("succeed", "fail"):
+            with pytest.raises(asyncio.CancelledError), runtime.decision(say) as decision:
+                getattr(decision, say)("this")
+                raise asyncio.CancelledError
+    succeeded, failed = map(outcome_of, sink.run("run_1").decisions)
+    assert (succeeded.success, succeeded.cancelled, succeeded.result) == (False, True, "this")
+    assert (failed.success, failed.cancelled, failed.error) == (False, False, "this")
+
+
+# ---------------------------------------------------------------------- one scope, several uses
+
+
+def test_a_scope_entered_again_is_a_decision_of_its_own() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        step = runtime.decision("Step")
+        for number in range(2):
+            with step as decision:
+                decision.succeed(number)
+        with step as outer:
+            with pytest.raises(KeyError), step as inner:
+                raise KeyError
+            assert (inner.ended, outer.ended) == (True, False)
+            outer.succeed("outer")
+    decisions = sink.run("run_1").decisions
+    assert [d.parent_id for d in decisions] == [None, None, None, "dec_2"]
+    assert [outcome_of(d).success for d in decisions] == [True, True, True, False]
+    assert [outcome_of(d).result for d in decisions] == [0, 1, "outer", None]
+
+
+async def test_a_scope_in_use_by_several_tasks_at_once() -> None:
+    sink = MemorySink()
+    async with recorded(sink) as runtime, runtime.run("goal"):
+        step, node = runtime.decision("Step"), runtime.node("worker")
+        go_on = [anyio.Event() for _ in range(3)]
+
+        async def agent(number: int) -> None:
+            async with node, step as decision:
+                await go_on[number].wait()
+                if number == 1:
+                    decision.fail("odd")
+                else:
+                    decision.succeed(number)
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(3):
+                tasks.start_soon(agent, number)
+            await anyio.wait_all_tasks_blocked()
+            for number in (0, 2, 1):
+                go_on[number].set()
+                await anyio.wait_all_tasks_blocked()
+    loaded = sink.run("run_1")
+    outcomes = [outcome_of(d) for d in loaded.decisions]
+    assert sorted((o.result is None, o.success) for o in outcomes) == [
+        (False, True), (False, True), (True, False)
+    ]  # fmt: skip
+    assert {o.result for o in outcomes} == {0, 2, None}
+    assert {d.node_id for d in loaded.decisions} == {"worker"}
+    assert {d.parent_id for d in loaded.decisions} == {None}
+
+
+def test_a_scope_in_use_twice_ends_the_right_one_when_the_other_has_ended_before() -> None:
+    sink = MemorySink()
+    with recorded(sink, strict=False) as runtime:
+        step = runtime.decision("Step")
+        with step as nothing:  # no run yet
+            with runtime.run("goal"):
+                with step as first:
+                    pass
+                scope = runtime.decision("Other", run=None)
+                with scope as second:
+                    second.end(None)
+        assert (nothing.id, first.id, second.id) == ("", "dec_0", "dec_1")
+        with runtime.run("goal"):
+            with step as left:
+                with step as right:
+                    left.end(None)
+                    right.succeed("right")
+                assert right.ended
+    assert [d.intent for d in sink.run("run_1").decisions] == ["Step", "Other"]
+    assert [outcome_of(d).result for d in sink.run("run_2").decisions] == [None, "right"]
+
+
+# ---------------------------------------------------------------------- handles
+
+
+def test_handles_tell_how_things_stand() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime:
+        with runtime.run("goal") as run:
+            assert (run.id, run.status, repr(run)) == ("run_1", "running", "<run run_1, running>")
+            with runtime.decision("Pick") as decision:
+                assert (decision.id, repr(decision)) == ("dec_0", "<decision dec_0>")
+                assert run.metrics.pending_decisions == 1
+            assert (run.metrics.pending_decisions, run.metrics.successful_decisions) == (0, 1)
+        assert (run.status, repr(run)) == ("completed", "<run run_1, completed>")
+        assert run.metrics == sink_metrics(runtime, sink)
+
+
+def sink_metrics(runtime: Runtime, sink: MemorySink) -> Any:
+    assert runtime.flush_blocking()
+    return sink.run("run_1").metrics
+
+
+def test_times_are_in_utc() -> None:
+    sink = MemorySink()
+    before = datetime.now(UTC)
+    with Runtime(sinks=[sink]) as runtime, runtime.run("goal") as run, runtime.decision("Pick"):
+        pass
+    loaded = sink.run(run.id)
+    times = [loaded.started_at, only_decision(loaded).timestamp, loaded.completed_at]
+    assert all(time is not None and time.utcoffset() == timedelta(0) for time in times)
+    assert before <= times[0] <= times[1] <= times[2] <= datetime.now(UTC)  # type: ignore[operator]
+
+
+def test_the_exception_shows_no_frames_of_ours_but_the_users() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        try:
+            with runtime.decision("Try"):
+                fails("x")
+        except ValueError as error:
+            files = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+    assert files == {__file__}
