@@ -66,7 +66,8 @@ async def test_live_runs_may_outnumber_open_files(traces: Path) -> None:
 
 
 async def test_two_processes_with_the_same_run_id_do_not_mix(traces: Path) -> None:
-    first, second = Runtime(traces), Runtime(traces)
+    first = Runtime(traces)
+    second = Runtime("elsewhere", sinks=[FileSink(traces)])  # does not see that the id is taken
     async with first, second:
         async with first.run("mine", run_id="same"), second.run("theirs", run_id="same"):
             assert await first.flush() and await second.flush()

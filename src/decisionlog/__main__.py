@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 
@@ -10,7 +11,7 @@ def main() -> int:
     try:
         from decisionlog.cli.app import program
     except ModuleNotFoundError as error:
-        if error.name not in ("click", "rich"):
+        if (error.name or "").split(".")[0] not in ("click", "rich"):
             raise
         print(
             "decisionlog: the command line is not installed: "
@@ -18,7 +19,8 @@ def main() -> int:
             file=sys.stderr,
         )
         return 2
-    program(prog_name="decisionlog")
+    gc.set_threshold(100_000)  # a command builds one thing, and goes
+    program()
     return 0  # click exits by itself
 
 

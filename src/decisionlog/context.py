@@ -8,73 +8,108 @@ the context in which it was done.
 from __future__ import annotations
 
 import logging
-import weakref
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from decisionlog.handles import DecisionHandle, RunHandle
+    from decisionlog.handles import DecisionHandle, NodeHandle, RunHandle
     from decisionlog.runtime import Runtime
 
 
 class Frame(Protocol):
     """What the context sees of a scope: its run, itself if it is a decision, the node in force."""
 
+    outer: Frame | None
+    ended: bool
+
     @property
-    def run(self) -> RunHandle | None: ...
+    def run(self) -> RunHandle: ...
     @property
     def decision(self) -> DecisionHandle | None: ...
     @property
-    def node(self) -> str | None: ...
-    @property
-    def outer(self) -> Frame | None: ...
-    @property
-    def ended(self) -> bool: ...
+    def node(self) -> NodeHandle | None: ...
 
 
 innermost: ContextVar[Frame | None] = ContextVar("decisionlog", default=None)
-open_runtimes: weakref.WeakSet[Runtime] = weakref.WeakSet()
+set_node: ContextVar[tuple[RunHandle, NodeHandle | None, str] | None] = ContextVar(
+    "decisionlog.set_node", default=None
+)
+"""A run, the node in force when `Runtime.set_node` was called there, and the name it set."""
+open_runtimes: list[Runtime] = []
+
+Place: TypeAlias = "tuple[Frame | None, tuple[RunHandle, NodeHandle | None, str] | None]"
 
 
-def current(runtime: Runtime | None = None) -> Frame | None:
-    """The innermost scope that is in progress (of this runtime)."""
+def here() -> Place:
+    """Where the caller stands, to come back to."""
+    return innermost.get(), set_node.get()
+
+
+def go_to(place: Place) -> None:
+    """Stand there."""
+    innermost.set(place[0])
+    set_node.set(place[1])
+
+
+def current(runtime: Runtime | None = None, run: RunHandle | None = None) -> Frame | None:
+    """The innermost scope that is in progress (of this runtime; in this run)."""
     frame = innermost.get()
     while frame is not None:
-        run = frame.run
+        of = frame.run
         if (
-            run is not None
-            and not frame.ended
-            and not run.ended
-            and (runtime is None or run.runtime is runtime)
+            not (frame.ended or of.ended)
+            and (runtime is None or of.runtime is runtime)
+            and (run is None or of is run)
         ):
             return frame
         frame = frame.outer
     return None
 
 
+def enter(frame: Frame) -> None:
+    """Make a scope the innermost one."""
+    outer = innermost.get()
+    if outer is not None and (outer.ended or outer.run.ended):
+        outer = current()
+    frame.outer = outer
+    innermost.set(frame)
+    # Tasks that each start the next one would otherwise string together all there ever were.
+    while outer is not None and (beyond := outer.outer) and (beyond.ended or beyond.run.ended):
+        outer.outer = beyond.outer
+
+
 def leave() -> None:
     """Step out of scopes that have ended, if this is the context they were entered in."""
     frame = innermost.get()
-    if frame is not None and (frame.ended or frame.run is None or frame.run.ended):
+    if frame is not None and (frame.ended or frame.run.ended):
         innermost.set(current())
 
 
 def decision_at(frame: Frame | None) -> DecisionHandle | None:
     """The decision in progress around a place in a run."""
     run = frame.run if frame is not None else None
-    while frame is not None and frame.run is run:
-        if frame.decision is not None and not frame.ended:
+    while frame is not None and frame is not run:
+        if frame.decision is not None and frame.run is run and not frame.ended:
             return frame.decision
         frame = frame.outer
     return None
 
 
+def node_at(frame: Frame | None) -> str:
+    """The name of the node in force at a place in a run."""
+    if frame is None:
+        return "unknown"
+    node, latest = frame.node, set_node.get()
+    if latest is not None and latest[0] is frame.run and node in (None, latest[1]):
+        return latest[2]
+    return node.id if node is not None else "unknown"
+
+
 def bound_runtime() -> Runtime | None:
     """The runtime of the surrounding run, else the only open one of the process."""
-    frame = current()
-    if frame is not None and frame.run is not None:
+    if (frame := current()) is not None:
         return frame.run.runtime
-    runtimes = list(open_runtimes)
+    runtimes = open_runtimes.copy()
     return runtimes[0] if len(runtimes) == 1 else None
 
 

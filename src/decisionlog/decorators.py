@@ -6,46 +6,31 @@ import functools
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import ExitStack
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from decisionlog.context import Frame, innermost
+from decisionlog.context import Place, go_to, here
 
-
-class Handle(Protocol):
-    """What a decorator needs of the handle of a call."""
-
-    def returned(self, value: object) -> None: ...
+if TYPE_CHECKING:
+    from decisionlog.scopes import Handle, Scope
 
 
-Exit: TypeAlias = type[BaseException] | None
-
-
-class Scope(Protocol):
-    """What a decorator needs of a scope."""
-
-    def for_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Scope: ...
-    def __enter__(self) -> Handle: ...
-    def __exit__(self, kind: Exit, error: Any, trace: Any, /) -> None: ...
-    async def __aenter__(self) -> Handle: ...
-    async def __aexit__(self, kind: Exit, error: Any, trace: Any, /) -> None: ...
-
-
-def decorate(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
+def decorate(scope: Scope[Any], function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with each call inside a scope like this one."""
-    call = getattr(function, "__call__", None)  # noqa: B004 - an object with `async def __call__`
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call):
-        return _coroutine_function(scope, function)
-    if inspect.isasyncgenfunction(function) or inspect.isasyncgenfunction(call):
-        return _async_generator_function(scope, function)
-    if inspect.isgeneratorfunction(function):
-        return _generator_function(scope, function)
     if not callable(function) or isinstance(function, type):
         raise TypeError(f"a run or decision decorates functions, not {function!r}")
+    call = getattr(function, "__call__", None)  # noqa: B004 - an object with `async def __call__`
+    for kind, wrap in (
+        (inspect.iscoroutinefunction, _coroutine_function),
+        (inspect.isasyncgenfunction, _async_generator_function),
+        (inspect.isgeneratorfunction, _generator_function),
+    ):
+        if kind(function) or kind(call):
+            return wrap(scope, function)
     return _plain_function(scope, function)
 
 
 def _coroutine_function(
-    scope: Scope, function: Callable[..., Awaitable[Any]]
+    scope: Scope[Any], function: Callable[..., Awaitable[Any]]
 ) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -57,15 +42,15 @@ def _coroutine_function(
     return wrapper
 
 
-def _plain_function(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
+def _plain_function(scope: Scope[Any], function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
-        outside = innermost.get()
+        outside = here()
         with ExitStack() as stack:
             handle = stack.enter_context(scope.for_call(args, kwargs))
             value = function(*args, **kwargs)
             if inspect.iscoroutine(value):  # the work is still to come
-                return _finish(stack.pop_all(), handle, _Place(outside), value)
+                return _finish(stack.pop_all(), handle, _Inside(outside), value)
             handle.returned(value)
             return value
 
@@ -73,54 +58,54 @@ def _plain_function(scope: Scope, function: Callable[..., Any]) -> Callable[...,
 
 
 async def _finish(
-    stack: ExitStack, handle: Handle, place: _Place, value: Coroutine[Any, Any, Any]
+    stack: ExitStack, handle: Handle, inside: _Inside, value: Coroutine[Any, Any, Any]
 ) -> Any:
-    with stack, place:
+    with stack, inside:
         result = await value
         handle.returned(result)
         return result
 
 
-class _Place:
+class _Inside:
     """A function's own place in the context, kept from step to step.
 
     A generator runs in the context of whoever consumes it: what it enters in one step would be
     seen by the consumer until the next one.
     """
 
-    def __init__(self, outside: Frame | None) -> None:
-        self._inside = innermost.get()
-        innermost.set(outside)
+    def __init__(self, outside: Place) -> None:
+        self._place = here()
+        go_to(outside)
 
     def __enter__(self) -> None:
-        self._outside = innermost.get()
-        innermost.set(self._inside)
+        self._outside = here()
+        go_to(self._place)
 
     def __exit__(self, *_: object) -> None:
-        self._inside = innermost.get()
-        innermost.set(self._outside)
+        self._place = here()
+        go_to(self._outside)
 
 
 def _async_generator_function(
-    scope: Scope, function: Callable[..., AsyncGenerator[Any, Any]]
+    scope: Scope[Any], function: Callable[..., AsyncGenerator[Any, Any]]
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        outside = innermost.get()
+        outside = here()
         async with scope.for_call(args, kwargs):
-            place = _Place(outside)
+            inside = _Inside(outside)
             generator = function(*args, **kwargs)
             step = generator.__anext__()
             while True:
                 try:
-                    with place:
+                    with inside:
                         item = await step
                 except StopAsyncIteration:
                     return
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    with place:
+                    with inside:
                         await generator.aclose()
                     raise
                 except BaseException as error:
@@ -132,18 +117,18 @@ def _async_generator_function(
 
 
 def _generator_function(
-    scope: Scope, function: Callable[..., Generator[Any, Any, Any]]
+    scope: Scope[Any], function: Callable[..., Generator[Any, Any, Any]]
 ) -> Callable[..., Generator[Any, Any, Any]]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        outside = innermost.get()
+        outside = here()
         with scope.for_call(args, kwargs) as handle:
-            place = _Place(outside)
+            inside = _Inside(outside)
             generator = function(*args, **kwargs)
             step: Callable[[], Any] = functools.partial(next, generator)
             while True:
                 try:
-                    with place:
+                    with inside:
                         item = step()
                 except StopIteration as stop:
                     handle.returned(stop.value)
@@ -151,7 +136,7 @@ def _generator_function(
                 try:
                     sent = yield item
                 except GeneratorExit:
-                    with place:
+                    with inside:
                         generator.close()
                     raise
                 except BaseException as error:

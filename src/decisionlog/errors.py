@@ -71,3 +71,8 @@ class DecisionNotFoundError(ReadError):
 
 class RunInProgressError(ReadError):
     """The run is still being written, so it is not deleted."""
+
+
+def brief(value: object) -> str:
+    """A caller's value in a message: a short text as it is, of others the type."""
+    return f"{value[:80]!r}" if type(value) is str else f"a {type(value).__name__}"

@@ -8,17 +8,19 @@ A line is a JSON object with a `"type"`, and ends in a checksum over what comes 
 programs is docs/format-v1.md.
 """
 
+# ruff: noqa: RUF012 - a Struct copies what its defaults hold
+
 from __future__ import annotations
 
 import platform
 import re
 import secrets
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias, get_args
 from zlib import crc32
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from decisionlog.model import (
     Decision,
@@ -33,16 +35,14 @@ from decisionlog.model import (
 
 FORMAT = 1
 MAX_LINE_BYTES = 16 * 2**20
-"""No record is longer; a reader may pass over a line that is."""
+"""No record is longer, its checksum aside; a reader may pass over a line that is."""
+SEAL_BYTES = len(b',"crc":"00000000"}')
 
 RUN_ID = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)\Z)[A-Za-z0-9_-]{1,100}", re.ASCII)
 """What a run id looks like, wherever it comes from: it is the one string that becomes a path. (The
 names left out are devices on Windows.)"""
 
-_CRC_BYTES = len(b',"crc":"00000000"}')
-
-
-_TIMED_ID = re.compile(r"run_(\d{8}_\d{6})_([0-9a-f]{5})[0-9a-f]*")
+_TIMED_ID = re.compile(r"run_(\d{8})_(\d{6})_([0-9a-f]{5})[0-9a-f]*", re.ASCII)
 HOST = platform.node()
 
 
@@ -50,7 +50,7 @@ def random_run_id(now: datetime) -> str:
     """`run_<YYYYMMDD>_<HHMMSS>_<hex>`: ids sort by start; the first five hex digits are the
     microseconds, the other eleven random.
 
-    >>> random_run_id(datetime(2026, 1, 19, 18, 42, 16, 999_999, UTC))[:26]
+    >>> random_run_id(datetime(2026, 1, 19, 18, 42, 16, 999_999, UTC))[:25]
     'run_20260119_184216_f423f'
     """
     return f"{now:run_%Y%m%d_%H%M%S_}{now.microsecond:05x}{secrets.token_hex(6)[:11]}"
@@ -64,18 +64,22 @@ def started_at(run_id: str) -> datetime | None:
     """
     if match := _TIMED_ID.fullmatch(run_id):
         try:
-            second = datetime.strptime(match[1], "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
-            return second.replace(microsecond=int(match[2], 16))
+            second = datetime.fromisoformat(f"{match[1]}T{match[2]}")
+            return second.replace(microsecond=int(match[3], 16), tzinfo=UTC)
         except ValueError:
             return None
     return None
+
+
+Timestamp: TypeAlias = Annotated[datetime, Meta(tz=True)]
+"""RFC 3339, which is never without an offset."""
 
 
 class RunStarted(LineStruct, frozen=True, tag="run_started"):
     """The first record of a run: its goal and input, and who writes it."""
 
     goal_id: str
-    timestamp: datetime
+    timestamp: Timestamp
     goal_description: str = ""
     input_data: Any = None
     tags: dict[str, str] = {}
@@ -96,7 +100,7 @@ class Choice(LineStruct, frozen=True, tag="choice"):
 
     decision_id: str
     chosen_option_id: str
-    timestamp: datetime
+    timestamp: Timestamp
     reasoning: str = ""
     run_id: str = ""
     seq: int = 0
@@ -108,8 +112,8 @@ class Gap(LineStruct, frozen=True, tag="gap"):
     missing before it are `count - 1`.
     """
 
-    count: int
-    timestamp: datetime
+    count: Annotated[int, Meta(ge=1)]
+    timestamp: Timestamp
     reason: str = ""
     run_id: str = ""
     seq: int = 0
@@ -120,7 +124,7 @@ class RunEnded(LineStruct, frozen=True, tag="run_ended"):
     """The last record of a run, with what a summary needs, so that a listing reads no more."""
 
     status: RunStatus
-    timestamp: datetime
+    timestamp: Timestamp
     narrative: str = ""
     output_data: Any = None
     error: str | None = None
@@ -143,7 +147,7 @@ class Evaluated(LineStruct, frozen=True, tag="evaluation"):
 
     decision_id: str
     evaluation: Evaluation
-    timestamp: datetime
+    timestamp: Timestamp
     run_id: str = ""
     seq: int = 0
     extra: dict[str, Any] = {}
@@ -157,24 +161,15 @@ AnyRecord: TypeAlias = Record | dict[str, Any]
 
 encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Record)
-_decode_plain = msgspec.json.Decoder().decode
-_TYPES: dict[str, type[Struct]] = {
-    "run_started": RunStarted,
-    "decision": Decision,
-    "choice": Choice,
-    "outcome": Outcome,
-    "problem": Problem,
-    "gap": Gap,
-    "run_ended": RunEnded,
-    "evaluation": Evaluated,
-}
+_decode_plain = msgspec.json.Decoder(dict[str, Any]).decode
+_TYPES: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(Record)}
 
 
 def seal(body: bytes) -> bytes:
     r"""The line for an encoded record: its checksum put in last, and a newline.
 
     >>> seal(b'{"type":"gap","count":1}')
-    b'{"type":"gap","count":1,"crc":"a1d7f0aa"}\n'
+    b'{"type":"gap","count":1,"crc":"c191e991"}\n'
     """
     body = body[:-1]
     return b'%b,"crc":"%08x"}\n' % (body, crc32(body))
@@ -182,13 +177,10 @@ def seal(body: bytes) -> bytes:
 
 def unseal(line: bytes) -> tuple[bytes, bool | None]:
     """The record without its checksum, and whether that was right (None: the line has none)."""
-    body, crc = line[:-_CRC_BYTES], line[-_CRC_BYTES:]
-    if crc[:8] != b',"crc":"' or crc[16:] != b'"}':
+    body, crc = line[:-SEAL_BYTES], line[-SEAL_BYTES:]
+    if not crc.startswith(b',"crc":"'):
         return line, None
-    try:
-        return body + b"}", crc32(body) == int(crc[8:16], 16)
-    except ValueError:
-        return line, False
+    return body + b"}", crc == b',"crc":"%08x"}' % crc32(body)
 
 
 def decode(body: bytes) -> AnyRecord:
@@ -210,9 +202,11 @@ def decode(body: bytes) -> AnyRecord:
 def _decode_leniently(body: bytes) -> AnyRecord:
     try:
         plain = _decode_plain(body)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"not a record: {error}") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"not JSON: {error}") from None
-    if type(plain) is not dict or type(plain.get("type")) is not str:
+    if type(plain.get("type")) is not str:
         raise ValueError("not a record: no JSON object with a type")
     plain.pop("crc", None)
     kind = _TYPES.get(plain["type"])
@@ -229,9 +223,8 @@ def _decode_leniently(body: bytes) -> AnyRecord:
 def _fit(plain: dict[str, Any], kind: type[Struct]) -> Struct:
     """As much of a JSON object as fits the Struct; the rest goes to its `extra`."""
     given = {key: value for key, value in plain.items() if key != "type"}
-    extra = given.pop("extra", {})
     known: dict[str, Any] = {}
-    rest: dict[str, Any] = extra if type(extra) is dict else {"extra": extra}
+    rest: dict[str, Any] = {}
     for spec in msgspec.structs.fields(kind):
         if spec.name not in given:
             if spec.required:
@@ -247,7 +240,8 @@ def _fit(plain: dict[str, Any], kind: type[Struct]) -> Struct:
             if spec.required:
                 raise msgspec.ValidationError(f"`{spec.name}` does not fit") from None
             rest[spec.name] = value
-    return kind(**known, extra=rest | given)
+    extra: dict[str, Any] = known.pop("extra", {})
+    return kind(**known, extra=extra | rest | given)
 
 
 def unescape(value: Any) -> Any:
@@ -255,9 +249,9 @@ def unescape(value: Any) -> Any:
     "0x…"}` an integer, and a user's own key `$ref`, written `$$ref`, is itself again. The other
     markers say what is no longer there, and stay as they are.
     """
-    if type(value) is list:
+    if value.__class__ is list:
         return [unescape(item) for item in value]
-    if type(value) is not dict:
+    if value.__class__ is not dict:
         return value
     if len(value) == 1:
         [(key, item)] = value.items()

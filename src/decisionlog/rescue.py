@@ -18,10 +18,12 @@ def encode_within(record: Record, max_value_bytes: int) -> bytes:
     that is not enough to fit a line, to ever lower limits, and in the end what the agent put there
     is left out.
     """
-    with suppress(Exception):
+    try:
         body = encode(record)
         if len(body) <= max_value_bytes:
             return body
+    except Exception:
+        pass
     for limit, elements in ((max_value_bytes, 10_000), (2**16, 1_000), (2**10, 100)):
         with suppress(Exception):
             body = encode(_fitted(record, min(limit, max_value_bytes), elements))

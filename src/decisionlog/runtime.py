@@ -8,33 +8,32 @@ import os
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar
+from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
 
 import anyio
 from msgspec import Struct
 
 from decisionlog import errors
 from decisionlog.clock import Clock, SystemClock
-from decisionlog.context import Frame, current, decision_at, open_runtimes
-from decisionlog.handles import DecisionHandle, RunHandle, open_decision, open_run
+from decisionlog.context import Frame, current, decision_at, open_runtimes, set_node
+from decisionlog.errors import brief
+from decisionlog.handles import NO_RUN, DecisionHandle, RunHandle, open_decision
 from decisionlog.intake import Intake
 from decisionlog.model import DecisionType, Option
 from decisionlog.recorder import FlushRequest, Recorder, Settings
 from decisionlog.records import RUN_ID, random_run_id
-from decisionlog.scopes import NodeScope, Scope
+from decisionlog.scopes import Options, Scopes
 from decisionlog.sinks import FileSink, Sink
 from decisionlog.values import Redact, Values
 
 logger = logging.getLogger("decisionlog")
 T = TypeVar("T")
-Options: TypeAlias = Sequence[Option | Mapping[str, Any]]
-OrCallable: TypeAlias = T | Callable[..., T]
 Error: TypeAlias = BaseException | None
+Ids: TypeAlias = tuple[str | None, str | None]
 _REMEMBERED_IDS = 10_000
 _RANGES = {
     "flush_interval": (0.001, 60),
@@ -65,11 +64,12 @@ class Stats(Struct, frozen=True):
     last_error: str | None = None
 
 
-class Runtime:
+class Runtime(Scopes):
     """Records the runs of an agent below a directory. Open it with `async with`, or `with`.
 
     >>> with Runtime("traces") as runtime, runtime.run("greet", "Greet the user") as run:
-    ...     with runtime.decision("How to greet", ["hello", "hi"], chosen="hi") as decision:
+    ...     options = [Option("hello", "Politely"), Option("hi", "Casually")]
+    ...     with runtime.decision("How to greet", options, chosen="hi") as decision:
     ...         decision.succeed("hi!", tokens_used=12)
 
     Args:
@@ -141,13 +141,13 @@ class Runtime:
         self._recorder: Recorder | None = None
         self._opened = 0
         self._lock = threading.RLock()
-        self._forked_from: tuple[str, str | None] | None = None
-        self._given_ids: OrderedDict[str, None] = OrderedDict()
-        self._misused = 0
+        self._forked_from: Ids = (None, None)
+        self._latest_ids: OrderedDict[str, None] = OrderedDict()
+        self._misused = self._errors = 0
+        self._last_error: str | None = None
         self._warned: set[type[errors.MisuseError]] = set()
-        self._own_errors: list[str] = []
-        self._inert_run = Scope.inert(RunHandle())
-        self._inert_decision = Scope.inert(DecisionHandle())
+        self.guard = _Guard(self, strictly=True)
+        self._lenient_guard = _Guard(self, strictly=False)
 
     def __repr__(self) -> str:
         return f"Runtime({str(self.path)!r})"
@@ -156,8 +156,12 @@ class Runtime:
 
     async def __aenter__(self) -> Self:
         if recorder := self._open():
-            await recorder.opened.wait(self._settings.wait_timeout)
-            self._check_opened(recorder)
+            try:
+                await recorder.opened.wait(self._settings.wait_timeout)
+                self._check_opened(recorder)
+            except BaseException:
+                self._close()
+                raise
         return self
 
     async def __aexit__(self, kind: Any, error: Error, trace: TracebackType | None, /) -> None:
@@ -170,8 +174,12 @@ class Runtime:
 
     def __enter__(self) -> Self:
         if recorder := self._open():
-            recorder.opened.wait_blocking(self._settings.wait_timeout)
-            self._check_opened(recorder)
+            try:
+                recorder.opened.wait_blocking(self._settings.wait_timeout)
+                self._check_opened(recorder)
+            except BaseException:
+                self._close()
+                raise
         return self
 
     def __exit__(self, kind: Any, error: Error, trace: TracebackType | None, /) -> None:
@@ -188,7 +196,9 @@ class Runtime:
             self._opened += 1
             if self._opened > 1:
                 return None
-        open_runtimes.add(self)
+        self._misused = self._errors = 0
+        self._last_error = None
+        open_runtimes.append(self)
         return self._start_recorder()
 
     def _start_recorder(self) -> Recorder:
@@ -199,7 +209,6 @@ class Runtime:
 
     def _check_opened(self, recorder: Recorder) -> None:
         if self.strict and recorder.last_error is not None:
-            self._close()
             what = f"{self!r} cannot be written to: {recorder.last_error}"
             raise errors.WriteError(f"{what}. Without strict=True it would go on trying")
 
@@ -210,7 +219,7 @@ class Runtime:
             self._opened -= 1
             if self._opened:
                 return None
-        open_runtimes.discard(self)
+        open_runtimes.remove(self)
         left = self._disconnect()
         if left:
             ids = ", ".join(left[:5])
@@ -244,10 +253,8 @@ class Runtime:
 
     def after_fork(self) -> None:
         """In a forked child: what was inherited is ended, and the child starts clean."""
-        frame = current(self)
-        if frame is not None and frame.run is not None:
-            decision = decision_at(frame)
-            self._forked_from = (frame.run.id, decision.id if decision is not None else None)
+        if (frame := current(self)) is not None:
+            self._forked_from = _ids_at(frame)
         self._disconnect()
         self._lock = threading.RLock()
         self._recorder = None
@@ -262,108 +269,36 @@ class Runtime:
         """
         request = self._request_flush(durable)
         await request.done.wait(self._settings.close_timeout if timeout is None else timeout)
-        return request.succeeded
+        return request.result()
 
     def flush_blocking(self, *, durable: bool = False, timeout: float | None = None) -> bool:
         """`flush` for code that runs on no event loop."""
         request = self._request_flush(durable)
         request.done.wait_blocking(self._settings.close_timeout if timeout is None else timeout)
-        return request.succeeded
+        return request.result()
 
     def _request_flush(self, durable: bool) -> FlushRequest:
         if self._recorder is not None:
             return self._recorder.request_flush(durable)
         request = FlushRequest(durable)
-        request.succeeded = True  # nothing was recorded
-        request.done.set()
+        request.finish(True)  # nothing was recorded
         return request
 
     def stats(self) -> Stats:
         """Counts since the runtime was opened."""
-        own, recorder = self._own_errors, self._recorder
-        last_error = own[-1] if own else None
+        recorder = self._recorder
         if recorder is None:
-            return Stats(misused=self._misused, errors=len(own), last_error=last_error)
+            return Stats(misused=self._misused, errors=self._errors, last_error=self._last_error)
         buffer = recorder.buffer
         return Stats(
             buffer.accepted, buffer.written, recorder.synced, buffer.dropped, self._misused,
-            buffer.bytes, buffer.size, recorder.errors + len(own),
-            last_error or recorder.last_error,
+            buffer.bytes, buffer.size, recorder.errors + self._errors,
+            self._last_error or recorder.last_error,
         )  # fmt: skip
 
-    # ------------------------------------------------------------------ scopes
-
-    def run(
-        self,
-        goal_id: OrCallable[str],
-        goal_description: OrCallable[str] = "",
-        input_data: Any = None,
-        *,
-        run_id: OrCallable[str | None] = None,
-        tags: OrCallable[Mapping[str, str] | None] = None,
-        parent: RunHandle | DecisionHandle | str | None = None,
-    ) -> Scope[RunHandle]:
-        """A run: `with`, `async with`, or as a decorator.
-
-        Args:
-            goal_id: What the run is for; runs are compared within a goal.
-            goal_description: The same, for people.
-            input_data: What the run was given.
-            run_id: An id of your own, 1 to 100 of `A-Z a-z 0-9 _ -`, never used before.
-            tags: What to tell runs apart by: a version, a prompt, an experiment.
-            parent: The run or decision that this one is part of, if it is not the surrounding one:
-                a handle or, from another process, `"<run id>"` or `"<run id>/<decision id>"`.
-
-        As a decorator, arguments may be callables of the call's arguments.
-        """
-        if self.inert:
-            return self._inert_run
-        return Scope(self, open_run, (goal_id, goal_description, input_data, run_id, tags, parent))
-
-    def decision(
-        self,
-        intent: OrCallable[str],
-        options: OrCallable[Options] = (),
-        chosen: OrCallable[str | None] = None,
-        reasoning: OrCallable[str] = "",
-        node_id: OrCallable[str | None] = None,
-        decision_type: DecisionType | str = DecisionType.CUSTOM,
-        constraints: OrCallable[Sequence[str] | None] = None,
-        context: OrCallable[Mapping[str, Any] | None] = None,
-        *,
-        supersedes: str | None = None,
-        run: RunHandle | None = None,
-    ) -> Scope[DecisionHandle]:
-        """A decision in the surrounding run: `with`, `async with`, or as a decorator.
-
-        It is recorded on entry, before the work inside begins; its outcome and latency on the way
-        out: a success, unless an exception leaves the scope or the handle says otherwise.
-
-        Args:
-            intent: What is being decided.
-            options: What could be done: `Option`s, or dicts with the same keys.
-            chosen: The id of the option taken; `DecisionHandle.choose` chooses later.
-            reasoning: Why.
-            node_id: The part of the agent that decides; else the surrounding `node`.
-            decision_type: What kind of thing is decided.
-            constraints: What had to be respected.
-            context: What the decision was based on.
-            supersedes: The id of an earlier decision of this run that this one replaces.
-            run: The handle of the run to record it in, instead of the surrounding one.
-
-        As a decorator, arguments may be callables of the call's arguments.
-        """
-        if self.inert:
-            return self._inert_decision
-        given = (
-            intent, options, chosen, reasoning, node_id, decision_type, constraints, context,
-            supersedes,
-        )  # fmt: skip
-        return Scope(self, open_decision if run is None else partial(open_decision, run=run), given)
-
-    def node(self, node_id: str) -> NodeScope:
-        """Name the node for the decisions inside a `with` block, and only those."""
-        return NodeScope(self, node_id)
+    def bound(self) -> Runtime | None:
+        """Itself, unless it is disabled."""
+        return None if self.inert else self
 
     # ------------------------------------------------------------------ the imperative interface
 
@@ -396,8 +331,10 @@ class Runtime:
 
     def set_node(self, node_id: str) -> None:
         """Name the node for the decisions that follow in this context, until the run ends."""
-        if self._in_progress(None, f"the node {node_id!r:.80}"):
-            NodeScope(self, node_id, lasting=True).__enter__()
+        if self._in_progress(None, "the node {} names nothing", node_id):
+            frame = current(self)
+            if frame is not None:
+                set_node.set((frame.run, frame.node, self.intake.text(node_id, "node_id")))
 
     async def decide(
         self,
@@ -417,7 +354,7 @@ class Runtime:
         Returns:
             Its id, `"dec_0"`, `"dec_1"`, … within the run; `""` when no run is in progress.
         """
-        run = self._in_progress(run_id, f"the decision {intent!r:.80}")
+        run = self._in_progress(run_id, "the decision {} is not recorded", intent)
         if run is None:
             return ""
         given = (
@@ -441,10 +378,10 @@ class Runtime:
         run_id: str | None = None,
     ) -> None:
         """Record what came of a decision; without `latency_ms`, the time since it was made."""
-        run = self._in_progress(run_id, f"the outcome of {decision_id!r:.40}")
+        run = self._in_progress(run_id, "the outcome of {} is not recorded", decision_id)
         if run is None:
             return
-        decision = run.pending.get(decision_id) if isinstance(decision_id, str) else None
+        decision = run.pending.get(decision_id) if type(decision_id) is str else None
         if decision is not None:
             decision.say(
                 success, result, error, summary, tokens_used, state_changes, latency_ms=latency_ms
@@ -455,7 +392,7 @@ class Runtime:
             what = f"{decision_id} of {run.id} has an outcome; another one is ignored"
             self.misuse(errors.EndedError, what)
         else:
-            what = f"{run.id} made no decision {decision_id!r:.40}; its outcome is not recorded"
+            what = f"{run.id} made no decision {brief(decision_id)}; its outcome is not recorded"
             self.misuse(errors.UnknownDecisionError, what)
 
     async def report_problem(
@@ -473,7 +410,7 @@ class Runtime:
         Returns:
             Its id, `"prob_0"`, `"prob_1"`, … within the run; `""` when no run is in progress.
         """
-        run = self._in_progress(run_id, f"the problem {description!r:.80}")
+        run = self._in_progress(run_id, "the problem {} is not recorded", description)
         if run is None:
             return ""
         problem_id = run.report_problem(
@@ -486,17 +423,22 @@ class Runtime:
         await self._room()
         return problem_id
 
+    @overload
     async def decide_and_execute(
-        self,
-        intent: str,
-        options: Options,
-        chosen: str,
-        reasoning: str,
-        executor: Callable[[], Any],
-        *,
-        run_id: str | None = None,
-        **kwargs: Any,
-    ) -> tuple[str, Any]:
+        self, intent: str, options: Options, chosen: str, reasoning: str,
+        executor: Callable[[], Awaitable[T]], *, run_id: str | None = None, **kwargs: Any,
+    ) -> tuple[str, T]: ...  # fmt: skip
+
+    @overload
+    async def decide_and_execute(
+        self, intent: str, options: Options, chosen: str, reasoning: str,
+        executor: Callable[[], T], *, run_id: str | None = None, **kwargs: Any,
+    ) -> tuple[str, T]: ...  # fmt: skip
+
+    async def decide_and_execute(
+        self, intent: str, options: Options, chosen: str, reasoning: str,
+        executor: Callable[[], Any], *, run_id: str | None = None, **kwargs: Any,
+    ) -> tuple[str, Any]:  # fmt: skip
         """Decide, call `executor` (a coroutine function or a plain one) and record what came of it.
 
         `kwargs` are the other arguments of `decision`. An exception of the executor is recorded
@@ -505,11 +447,10 @@ class Runtime:
         Returns:
             The decision's id and what the executor returned.
         """
-        run = self._in_progress(run_id, f"the decision {intent!r:.80}")
-        scope = self._inert_decision
-        if run is not None:
-            scope = self.decision(intent, options, chosen, reasoning, run=run, **kwargs)
-        async with scope as decision:
+        run = self._in_progress(run_id, "the decision {} is not recorded", intent)
+        async with self.decision(
+            intent, options, chosen, reasoning, run=run or NO_RUN, **kwargs
+        ) as decision:
             result = executor()
             if inspect.isawaitable(result):
                 result = await result
@@ -524,13 +465,16 @@ class Runtime:
         option = Option("action", action, "execute")
         return await self.decide(intent, [option], "action", reasoning, node_id, run_id=run_id)
 
-    def _in_progress(self, run_id: str | None, what: str) -> RunHandle | None:
+    def _in_progress(
+        self, run_id: str | None, consequence: str, value: object = ""
+    ) -> RunHandle | None:
         if self.inert:
             return None
         run = self.current_run if run_id is None else self.runs.get(run_id)
         if run is None:
-            which = "no run" if run_id is None else f"no run {run_id!r:.110}"
-            self.misuse(errors.NoRunError, f"{which} is in progress here; {what} is not recorded")
+            which = "no run" if run_id is None else f"no run {brief(run_id)}"
+            what = f"{which} is in progress here; {consequence.format(brief(value))}"
+            self.misuse(errors.NoRunError, what)
         return run
 
     async def _room(self) -> None:
@@ -539,30 +483,34 @@ class Runtime:
 
     # ------------------------------------------------------------------ for handles
 
-    def run_id(self, given: object) -> str:
-        """The caller's id for a run, if it will do, or a new one."""
-        if given is not None:
-            if not isinstance(given, str) or not RUN_ID.fullmatch(given):
+    def run_id(self, given: object, now: datetime) -> str:
+        """The id of a new run: the caller's, if it will do, or one made up."""
+        if given is not None and self._is_new_id(given, os.path.lexists):
+            return str(given)
+        made_up = self._new_run_id(now)
+        return made_up if self._is_new_id(made_up) else random_run_id(now)
+
+    def _is_new_id(self, run_id: object, exists: Callable[[Path], bool] = lambda _: False) -> bool:
+        with self._lock:
+            if type(run_id) is not str or not RUN_ID.fullmatch(run_id):
                 problem = "is not 1 to 100 of A-Z a-z 0-9 _ -"
-            elif given in self._given_ids or os.path.lexists(self.path / "runs" / f"{given}.jsonl"):
+            elif run_id in self._latest_ids or exists(self.path / "runs" / f"{run_id}.jsonl"):
                 problem = "was used before"
             else:
-                self._given_ids[given] = None
-                if len(self._given_ids) > _REMEMBERED_IDS:
-                    self._given_ids.popitem(last=False)
-                return str(given)
-            what = f"run_id {given!r:.120} {problem}; another is made up"
-            self.misuse(errors.InvalidValueError, what)
-        return self._new_run_id(self.clock.now())
+                self._latest_ids[run_id] = None
+                if len(self._latest_ids) > _REMEMBERED_IDS:
+                    self._latest_ids.popitem(last=False)
+                return True
+        what = f"run_id {brief(run_id)} {problem}; another is made up"
+        self.misuse(errors.InvalidValueError, what)
+        return False
 
-    def parent_of(self, frame: Frame | None, given: object) -> tuple[str | None, str | None]:
+    def parent_of(self, frame: Frame | None, given: object) -> Ids:
         """The ids of the run and the decision that a new run is part of."""
-        forked_from, self._forked_from = self._forked_from, None
+        forked_from, self._forked_from = self._forked_from, (None, None)
         match given:
-            case DecisionHandle(run=RunHandle() as run):
-                return run.id or None, given.id or None
-            case RunHandle():
-                return given.id or None, None
+            case DecisionHandle() | RunHandle():
+                return _ids_at(given)
             case str() if RUN_ID.fullmatch(given.partition("/")[0]):
                 run_id, _, decision_id = given.partition("/")
                 return run_id, decision_id or None
@@ -570,11 +518,8 @@ class Runtime:
                 pass
             case _:
                 what = "neither a handle nor '<run id>' nor '<run id>/<decision id>'; ignored"
-                self.misuse(errors.InvalidValueError, f"parent is {given!r:.120}, {what}")
-        if frame is not None and frame.run is not None:
-            decision = decision_at(frame)
-            return frame.run.id, decision.id if decision is not None else None
-        return forked_from or (None, None)
+                self.misuse(errors.InvalidValueError, f"parent is {brief(given)}, {what}")
+        return forked_from if frame is None else _ids_at(frame)
 
     def misuse(self, kind: type[errors.MisuseError], what: str) -> None:
         """Count a call that does not add up, and say so once for its kind; or raise, if strict."""
@@ -592,56 +537,54 @@ class Runtime:
                 kind.__name__,
             )
 
-    def guarded(self, call: Callable[..., None], *args: Any, in_flight: Error = None) -> None:
-        """Make a call that records something. What goes wrong in it is not the agent's concern,
-        and takes the place of no exception of the agent's.
-        """
-        try:
-            call(*args)
-        except errors.MisuseError:
-            if in_flight is None:
-                raise
-        except Exception as error:
-            self._own_errors.append(f"{type(error).__name__}: {error}")
-            if len(self._own_errors) == 1:
-                logger.exception("Recording failed; the agent goes on without")
-        if self.intake.values.interrupts:
-            self.intake.values.raise_interrupt()
+    def guard_for(self, error: Error) -> _Guard:
+        """The guard for the end of a scope that this exception, if any, leaves."""
+        return self.guard if error is None else self._lenient_guard
+
+    def failed(self, error: Exception) -> None:
+        """Recording failed."""
+        self._errors += 1
+        self._last_error = f"{type(error).__name__}: {error}"
+        if self._errors == 1:
+            logger.error("Recording failed; the agent goes on without", exc_info=error)
 
 
-def run(
-    goal_id: OrCallable[str],
-    goal_description: OrCallable[str] = "",
-    input_data: Any = None,
-    *,
-    run_id: OrCallable[str | None] = None,
-    tags: OrCallable[Mapping[str, str] | None] = None,
-    parent: RunHandle | DecisionHandle | str | None = None,
-) -> Scope[RunHandle]:
-    """`Runtime.run` for library code, which has no runtime at import time: it is bound, when the
-    scope is entered or the function called, to the runtime of the surrounding run, else to the only
-    open one of the process. Where there is none, nothing is recorded.
+class _Guard:
+    """Around what records: what goes wrong there is not the agent's concern.
+
+    A `MisuseError` of a strict runtime passes if `strictly`: not where it would take the place of
+    an exception of the agent's.
     """
-    return Scope(None, open_run, (goal_id, goal_description, input_data, run_id, tags, parent))
+
+    __slots__ = ("_runtime", "_strictly")
+
+    def __init__(self, runtime: Runtime, *, strictly: bool) -> None:
+        self._runtime = runtime
+        self._strictly = strictly
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Error, trace: TracebackType | None, /) -> bool:
+        runtime = self._runtime
+        if runtime.intake.values.interrupts:
+            runtime.intake.values.raise_interrupt()
+        if isinstance(error, errors.MisuseError):
+            return not self._strictly
+        if isinstance(error, Exception):
+            runtime.failed(error)
+            return True
+        return False
 
 
-def decision(
-    intent: OrCallable[str],
-    options: OrCallable[Options] = (),
-    chosen: OrCallable[str | None] = None,
-    reasoning: OrCallable[str] = "",
-    node_id: OrCallable[str | None] = None,
-    decision_type: DecisionType | str = DecisionType.CUSTOM,
-    constraints: OrCallable[Sequence[str] | None] = None,
-    context: OrCallable[Mapping[str, Any] | None] = None,
-    *,
-    supersedes: str | None = None,
-) -> Scope[DecisionHandle]:
-    """`Runtime.decision` for library code; bound as `run` is."""
-    given = (
-        intent, options, chosen, reasoning, node_id, decision_type, constraints, context, supersedes
-    )  # fmt: skip
-    return Scope(None, open_decision, given)
+def _ids_at(frame: Frame) -> Ids:
+    decision = frame.decision or decision_at(frame)
+    return frame.run.id or None, (decision.id or None) if decision is not None else None
+
+
+_surrounding = Scopes()
+run = _surrounding.run
+decision = _surrounding.decision
 
 
 def _after_fork() -> None:

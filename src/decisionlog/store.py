@@ -6,20 +6,28 @@ a worker thread, on any event loop.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, TypeVar, TypeVarTuple
+from typing import IO, Literal, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import to_thread
 
 from decisionlog import liveness
-from decisionlog.errors import DecisionNotFoundError, RunInProgressError, RunNotFoundError
+from decisionlog.errors import (
+    DecisionNotFoundError,
+    ReadError,
+    RunInProgressError,
+    RunNotFoundError,
+)
 from decisionlog.model import Evaluation, Run, RunCheck, RunStatus, RunSummary
-from decisionlog.reading import Assembler, Line, Scanner, interrupted
+from decisionlog.reading import Assembler, Ledger, Line, Scanner, summary
 from decisionlog.records import (
     HOST,
     MAX_LINE_BYTES,
@@ -28,6 +36,7 @@ from decisionlog.records import (
     Evaluated,
     RunEnded,
     RunStarted,
+    decode,
     encode,
     seal,
     started_at,
@@ -75,7 +84,7 @@ class RunStore:
         Raises:
             RunNotFoundError: there is no such run.
         """
-        return await _in_thread(self._load, run_id)
+        return await self._do(self._load, run_id)
 
     async def summary(self, run_id: str) -> RunSummary:
         """The run at a glance.
@@ -83,7 +92,7 @@ class RunStore:
         Raises:
             RunNotFoundError: there is no such run.
         """
-        return await _in_thread(self._summary, run_id)
+        return await self._do(self._summary, run_id)
 
     async def check(self, run_id: str) -> RunCheck:
         """Verify the checksums and sequence numbers of a run's file.
@@ -91,7 +100,7 @@ class RunStore:
         Raises:
             RunNotFoundError: there is no such run.
         """
-        return await _in_thread(self._check, run_id)
+        return await self._do(self._check, run_id)
 
     async def runs(
         self,
@@ -111,11 +120,11 @@ class RunStore:
         for name, limit in (("since", since), ("until", until)):
             if limit is not None and limit.tzinfo is None:
                 raise ValueError(f"{name} has no time zone: {limit!r}; use datetime.now(UTC), say")
-        names = await _in_thread(self._names, since, until, newest_first)
+        names = await self._do(self._names, since, until, newest_first)
         for start in range(0, len(names), _PAGE):
-            for summary in await _in_thread(self._summaries, names[start : start + _PAGE]):
-                if goal_id in (None, summary.goal_id) and status in (None, summary.status):
-                    yield summary
+            for run in await self._do(self._summaries, names[start : start + _PAGE]):
+                if goal_id in (None, run.goal_id) and status in (None, run.status):
+                    yield run
 
     async def follow(self, run_id: str, *, poll_interval: float = 0.05) -> AsyncIterator[AnyRecord]:
         """The records of a run as they are written, from the first; ends when the run has ended or
@@ -124,23 +133,22 @@ class RunStore:
         Raises:
             RunNotFoundError: there is no such run.
         """
-        file = await _in_thread(self._open, run_id)
-        with file:
-            scanner, assembler = Scanner(), Assembler()
+        with await self._do(self._open, run_id) as file:
+            scanner, ledger = Scanner(), Ledger()
             idle = 0
             over = False
             while True:
-                data = await _in_thread(file.read, _BLOCK)
+                data = await self._do(file.read, _BLOCK)
                 for line in scanner.feed(data):
-                    for record in assembler.add(line):
+                    if (record := ledger.add(line)) is not None:
                         yield record
-                if assembler.ended is not None or (over and not data):
-                    for record in assembler.finish():
+                if ledger.ended is not None or (over and not data):
+                    for record in ledger.finish():
                         yield record
                     return
                 # Once more after the writer is gone: it may have written until then.
                 idle = 0 if data else idle + 1
-                over = idle % 10 == 1 and await _in_thread(self._is_over, file, assembler.started)
+                over = idle % 10 == 1 and not await self._do(self._is_live, file, ledger)
                 if not data and not over:
                     await anyio.sleep(poll_interval)
 
@@ -150,8 +158,9 @@ class RunStore:
         Raises:
             RunNotFoundError: there is no such run.
             DecisionNotFoundError: the run has no such decision.
+            ValueError: the evaluation does not hold what its types say.
         """
-        await _in_thread(self._evaluate, run_id, decision_id, evaluation)
+        await self._do(self._evaluate, run_id, decision_id, evaluation)
 
     async def delete(self, run_id: str) -> None:
         """Remove a run and its evaluations for good.
@@ -160,7 +169,7 @@ class RunStore:
             RunNotFoundError: there is no such run.
             RunInProgressError: it is still being written.
         """
-        await _in_thread(self._delete, run_id)
+        await self._do(self._delete, run_id)
 
     async def prune(
         self, *, older_than: timedelta | None = None, keep: int | None = None
@@ -178,98 +187,74 @@ class RunStore:
             raise ValueError("prune needs older_than=, keep= or both, or it would remove every run")
         if keep is not None and keep < 0:
             raise ValueError(f"keep is {keep}, not a number from 0 up")
-        return await _in_thread(self._prune, older_than, keep or 0)
+        return await self._do(self._prune, older_than, keep or 0)
 
     # ------------------------------------------------------------------ in a worker thread
+
+    async def _do(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
+        return await to_thread.run_sync(self._checked, work, args)
+
+    def _checked(self, work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+        for directory in (self._runs, self._evaluations, self._writers):
+            if directory.is_symlink():
+                raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
+        return work(*args)
 
     def _open(self, run_id: str) -> IO[bytes]:
         if not RUN_ID.fullmatch(run_id):
             raise RunNotFoundError(f"{run_id!r:.120} is no run id")
         try:
-            return open(self._runs / f"{run_id}.jsonl", "rb", buffering=0, opener=_no_symlink)
+            return _open(self._runs / f"{run_id}.jsonl", "rb")
         except FileNotFoundError:
             raise RunNotFoundError(f"there is no run {run_id} in {self.path}") from None
         except OSError as error:
             raise RunNotFoundError(f"run {run_id} in {self.path} cannot be read: {error}") from None
 
-    def _assemble(self, run_id: str) -> tuple[Assembler, int, RunStatus]:
-        """The records of a run with its evaluations, and how it stands."""
+    def _read(self, run_id: str, into: Ledger) -> tuple[int, RunStatus]:
+        """All lines of a run; how many bytes are left over, and how it stands."""
         with self._open(run_id) as file:
-            assembler, scanner = Assembler(), Scanner()
+            scanner = Scanner()
             for line in _lines(file, scanner):
-                assembler.add(line)
-            over = assembler.ended is not None or self._is_over(file, assembler.started)
-            if over and assembler.ended is None:
-                # It may have ended between the two looks, and its writer with it.
-                for line in _lines(file, scanner):
-                    assembler.add(line)
-            assembler.finish()
-        status = RunStatus.INTERRUPTED if over else RunStatus.RUNNING
-        if assembler.ended is not None:
-            status = assembler.ended.status
-        return assembler, scanner.torn_bytes, status
+                into.add(line)
+            live = into.ended is None and self._is_live(file, into)
+            for line in () if live else _lines(file, scanner):
+                into.add(line)  # written between the two looks, before the writer went
+        into.finish()
+        if into.ended is not None:
+            return scanner.torn_bytes, into.ended.status
+        return scanner.torn_bytes, RunStatus.RUNNING if live else RunStatus.INTERRUPTED
 
     def _load(self, run_id: str) -> Run:
-        assembler, torn_bytes, status = self._assemble(run_id)
-        try:
-            with open(
-                self._evaluations / f"{run_id}.jsonl", "rb", buffering=0, opener=_no_symlink
-            ) as file:
-                for line in _lines(file, Scanner()):
-                    if type(line.record) is Evaluated:
-                        assembler.evaluate(line.record)
-        except OSError:
-            pass
-        run = assembler.run(run_id, torn_bytes)
-        return interrupted(run, assembler.digest) if status == RunStatus.INTERRUPTED else run
+        run = Assembler()
+        torn_bytes, status = self._read(run_id, run)
+        with suppress(OSError), _open(self._evaluations / f"{run_id}.jsonl", "rb") as file:
+            for line in _lines(file, Scanner()):
+                if type(line.record) is Evaluated:
+                    run.take(line.record)
+        return run.run(run_id, status, torn_bytes)
 
     def _check(self, run_id: str) -> RunCheck:
-        assembler, torn_bytes, status = self._assemble(run_id)
+        ledger = Ledger()
+        torn_bytes, status = self._read(run_id, ledger)
         return RunCheck(
-            run_id=run_id,
-            status=status,
-            records=assembler.records,
-            lost_records=assembler.lost,
-            torn_bytes=torn_bytes,
-            damage=assembler.damage(torn_bytes),
+            run_id, status, ledger.records, ledger.lost, torn_bytes, ledger.damage(torn_bytes)
         )
 
     def _summary(self, run_id: str) -> RunSummary:
         with self._open(run_id) as file:
-            started, ended = _first_record(file), _last_record(file)
-        if started is None or ended is None:
-            return self._summary_from_all(run_id)
-        return RunSummary(
-            run_id=run_id,
-            goal_id=started.goal_id,
-            status=ended.status,
-            started_at=started.timestamp,
-            duration_ms=ended.duration_ms,
-            decision_count=ended.metrics.total_decisions,
-            success_rate=ended.metrics.success_rate,
-            problem_count=ended.problem_count,
-            narrative=ended.narrative,
-            key_decisions=ended.key_decisions,
-            critical_problems=ended.critical_problems,
-            warnings=ended.warnings,
-            successes=ended.successes,
-        )
-
-    def _summary_from_all(self, run_id: str) -> RunSummary:
-        assembler, _, status = self._assemble(run_id)
-        started, ended = assembler.started, assembler.ended
-        metrics = assembler.digest.metrics()
-        return RunSummary(
-            run_id=run_id,
-            goal_id=started.goal_id if started else "",
-            status=status,
-            started_at=started.timestamp if started else started_at(run_id),
-            duration_ms=ended.duration_ms if ended else None,
-            decision_count=metrics.total_decisions,
-            success_rate=metrics.success_rate,
-            narrative=ended.narrative if ended else assembler.digest.narrative(status),
-            **assembler.digest.highlights(),
-        )
+            head, tail = _first_line(file), _last_line(file)
+        if head is not None and tail is not None and head.sealed == tail.sealed:
+            started, ended = head.record, tail.record
+            if (
+                type(started) is RunStarted
+                and type(ended) is RunEnded
+                and started.run_id == ended.run_id
+                and ended.metrics.total_decisions
+            ):
+                return summary(run_id, started, ended)
+        run = Assembler()
+        _, status = self._read(run_id, run)
+        return run.summary(run_id, status)
 
     def _summaries(self, run_ids: list[str]) -> list[RunSummary]:
         summaries: list[RunSummary] = []
@@ -284,78 +269,107 @@ class RunStore:
         self, since: datetime | None, until: datetime | None, newest_first: bool
     ) -> list[str]:
         """The ids of the runs that started in a span of time, in order."""
-        found: list[tuple[datetime, str]] = []
+        names = [
+            run_id
+            for start, run_id in self._starts()
+            if (since is None or start >= since) and (until is None or start < until)
+        ]
+        return names[::-1] if newest_first else names
+
+    def _starts(self) -> list[tuple[datetime, str]]:
+        """When each run started, in order."""
         try:
-            entries = os.listdir(self._runs)
-        except OSError:
+            names = [os.path.splitext(entry) for entry in os.listdir(self._runs)]
+        except FileNotFoundError:
             return []
-        for entry in entries:
-            run_id, extension = os.path.splitext(entry)
-            if extension != ".jsonl" or not RUN_ID.fullmatch(run_id):
-                continue
-            started = started_at(run_id) or self._started_at(run_id)
-            if (since is None or started >= since) and (until is None or started < until):
-                found.append((started, run_id))
-        found.sort(reverse=newest_first)
-        return [run_id for _, run_id in found]
+        except OSError as error:
+            raise ReadError(f"{self._runs} cannot be read: {error}") from None
+        return sorted(
+            (started_at(run_id) or self._started_at(run_id), run_id)
+            for run_id, extension in names
+            if extension == ".jsonl" and RUN_ID.fullmatch(run_id)
+        )
 
     def _started_at(self, run_id: str) -> datetime:
         """When a run began whose id does not say."""
         try:
             with self._open(run_id) as file:
-                started = _first_record(file)
-                if started is not None:
-                    return started.timestamp
+                head = _first_line(file)
+                if head is not None and type(head.record) is RunStarted:
+                    return head.record.timestamp
                 return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
         except RunNotFoundError:
             return datetime.fromtimestamp(0, UTC)
 
-    def _is_over(self, file: IO[bytes], started: RunStarted | None) -> bool:
-        """Whether nobody writes to a run any more that has not ended."""
-        if started is not None and started.host != HOST:
-            age = time.time() - os.fstat(file.fileno()).st_mtime
-            return self.stale_after is not None and age > self.stale_after.total_seconds()
-        return started is None or not liveness.is_alive(self._writers, started.writer)
+    def _is_live(self, file: IO[bytes], ledger: Ledger) -> bool:
+        """Whether someone may still write to a run that has not ended."""
+        written = os.fstat(file.fileno()).st_mtime
+        started = ledger.started
+        if started is None:
+            return not ledger.lines and self._had_writer(written)
+        if started.host != HOST:
+            age = time.time() - written
+            return self.stale_after is None or age <= self.stale_after.total_seconds()
+        is_name = RUN_ID.fullmatch(started.writer) is not None
+        return is_name and liveness.is_alive(self._writers, started.writer)
+
+    def _had_writer(self, made: float) -> bool:
+        """Whether the maker of a file that says nothing yet may be alive."""
+        for lock in self._writers.glob("*.lock"):
+            with suppress(FileNotFoundError):
+                if lock.lstat().st_mtime <= made and liveness.is_alive(self._writers, lock.stem):
+                    return True
+        return False
 
     def _evaluate(self, run_id: str, decision_id: str, evaluation: Evaluation) -> None:
-        run = self._load(run_id)
-        if run.decision(decision_id) is None:
+        if self._load(run_id).decision(decision_id) is None:
             raise DecisionNotFoundError(f"run {run_id} has no decision {decision_id!r:.40}")
-        record = Evaluated(decision_id, evaluation, datetime.now(UTC), run_id)
+        body = encode(Evaluated(decision_id, evaluation, datetime.now(UTC), run_id))
+        decode(body)
         self._evaluations.mkdir(mode=0o700, exist_ok=True)
         # One write to a file opened for appending: evaluators do not tear each other's lines.
-        with open(
-            self._evaluations / f"{run_id}.jsonl", "ab", buffering=0, opener=_no_symlink
-        ) as file:
-            file.write(seal(encode(record)))
+        with _open(self._evaluations / f"{run_id}.jsonl", "a+b") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+            line = b"\n" * (file.read(1) not in (b"", b"\n")) + seal(body)
+            if file.write(line) < len(line):
+                raise OSError(errno.ENOSPC, "the evaluation was written in part", file.name)
 
     def _delete(self, run_id: str) -> None:
         if self._summary(run_id).status == RunStatus.RUNNING:
             raise RunInProgressError(f"run {run_id} is still being written; it is not deleted")
-        (self._runs / f"{run_id}.jsonl").unlink(missing_ok=True)
         (self._evaluations / f"{run_id}.jsonl").unlink(missing_ok=True)
+        (self._runs / f"{run_id}.jsonl").unlink(missing_ok=True)
 
     def _prune(self, older_than: timedelta | None, keep: int) -> list[str]:
         removed: list[str] = []
         before = None if older_than is None else datetime.now(UTC) - older_than
-        kept = set(self._names(None, None, newest_first=True)[:keep])
-        for run_id in self._names(None, before, newest_first=False):
-            if run_id not in kept:
-                try:
+        starts = self._starts()
+        for start, run_id in starts[: max(0, len(starts) - keep)]:
+            if before is None or start < before:
+                with suppress(RunInProgressError, RunNotFoundError):
                     self._delete(run_id)
                     removed.append(run_id)
-                except (RunInProgressError, RunNotFoundError):
-                    continue
         liveness.clear(self._writers)
         return removed
 
 
-async def _in_thread(function: Callable[[*Ts], T], *args: *Ts) -> T:
-    return await to_thread.run_sync(function, *args)
+def _open(path: Path, mode: Literal["rb", "a+b"]) -> IO[bytes]:
+    """Open a file of ours: never through a symbolic link, and never one that is no regular file.
+
+    Raises:
+        OSError: it is not there, or something else.
+    """
+    return open(path, mode, buffering=0, opener=_opener)
 
 
-def _no_symlink(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+def _opener(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe would wait for its other end.
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    descriptor = os.open(path, flags, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
 
 
 def _lines(file: IO[bytes], scanner: Scanner) -> Iterator[Line]:
@@ -363,33 +377,26 @@ def _lines(file: IO[bytes], scanner: Scanner) -> Iterator[Line]:
         yield from scanner.feed(data)
 
 
-def _first_record(file: IO[bytes]) -> RunStarted | None:
-    """The head of a file, if it is what it should be."""
-    file.seek(0)
+def _first_line(file: IO[bytes]) -> Line | None:
+    """The head of a file."""
     scanner = Scanner()
-    read = 0
-    while read <= MAX_LINE_BYTES and (data := file.read(_ENDS)):
-        read += len(data)
+    size = _ENDS
+    while scanner.torn_bytes <= MAX_LINE_BYTES and (data := file.read(size)):
         for line in scanner.feed(data):
-            return line.record if type(line.record) is RunStarted else None
+            return line
+        size = _BLOCK
     return None
 
 
-def _last_record(file: IO[bytes]) -> RunEnded | None:
-    """The tail of a file, if the run has ended."""
+def _last_line(file: IO[bytes]) -> Line | None:
+    """The tail of a file."""
     size = file.seek(0, os.SEEK_END)
     span = _ENDS
-    while True:
+    while span <= 2 * MAX_LINE_BYTES:
         file.seek(max(0, size - span))
         tail = file.read(span)
-        if not tail.endswith(b"\n"):
-            return None
         start = tail.rfind(b"\n", 0, -1) + 1
         if start or span >= size:
-            break
-        if span > MAX_LINE_BYTES:
-            return None
+            return next(Scanner().feed(tail[start:]), None)
         span *= 8
-    for line in Scanner().feed(tail[start:]):
-        return line.record if type(line.record) is RunEnded else None
     return None

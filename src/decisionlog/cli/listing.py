@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.text import Text
 
@@ -21,58 +22,86 @@ from decisionlog.cli.look import (
     Column,
     columns,
     cut,
+    width_of,
 )
 from decisionlog.cli.output import Screen
 from decisionlog.cli.select import handle
 from decisionlog.cli.text import counted, duration, local, number, one_line, percent, since, zone
 
-_WIDE = 140
-"""From here on a line has room for the narrative as well."""
-_MIDDLE = 92
-_NARROW = 72
+_DAY, _MINUTE = "%Y-%m-%d %H:%M:%S", "%m-%d %H:%M"
+
+
+class _Layout(NamedTuple):
+    """What a line holds of a run; the narrative gets one of its own where there is no room."""
+
+    clock: str
+    status: bool = False
+    decisions: bool = False
+    success: bool = False
+    problems: bool = False
+    narrative: int = 0
+
+
+_LAYOUTS = (
+    _Layout(_DAY, True, True, True, True, narrative=60),
+    _Layout(_DAY, True, True, True, True),
+    _Layout(_MINUTE, True, True, True, True),
+    _Layout(_MINUTE, False, True, True, True),
+    _Layout(_MINUTE, False, True, True),
+    _Layout(_MINUTE, False, True),
+    _Layout(_MINUTE),
+)
 
 
 def table(summaries: Sequence[RunSummary], screen: Screen) -> Iterator[Text]:
-    """The runs, one a line; on a screen that is not wide, the narrative has a line of its own."""
-    width = screen.width
+    """The runs, one a line, with as much of each as there is room for."""
+    layout, table = _LAYOUTS[0], list[Column]()
+    for layout in _LAYOUTS:
+        table = _columns(summaries, screen, layout)
+        if width_of(table) + layout.narrative <= screen.width:
+            break
+    if layout.narrative:
+        table.append(Column("NARRATIVE", [_narrative(each) for each in summaries]))
+    lines = columns(table)
+    yield cut(next(lines), screen.width)
+    for line, each in zip(lines, summaries, strict=True):
+        yield cut(line, screen.width)
+        if each.narrative and not layout.narrative:
+            yield cut(Text("  ") + _narrative(each), screen.width)
+
+
+def _columns(summaries: Sequence[RunSummary], screen: Screen, layout: _Layout) -> list[Column]:
     zones = sorted({zone(each.started_at) for each in summaries if each.started_at})
     started = f"STARTED ({', '.join(zones)})" if zones else "STARTED"
-    clock = "%Y-%m-%d %H:%M:%S" if width >= _MIDDLE else "%m-%d %H:%M"
 
     def column(title: str, cell: Callable[[RunSummary], Text], *, right: bool = False) -> Column:
         return Column(title, [cell(each) for each in summaries], right)
 
     table = [
-        column("STATUS" if width >= _MIDDLE else "", lambda each: _status(each, width)),
+        column("STATUS" if layout.status else "", lambda each: _status(each, layout.status)),
         column("RUN", lambda each: _name(each, screen)),
         column("GOAL", lambda each: _goal(each, screen)),
-        column(started, lambda each: _started(each, clock, len(zones) > 1)),
+        column(started, lambda each: _started(each, layout.clock, len(zones) > 1)),
         column("TOOK", _took, right=True),
-        column("DECISIONS", lambda each: Text(number(each.decision_count)), right=True),
     ]
-    if width >= _NARROW:
+    if layout.decisions:
+        table.append(column("DECISIONS", _decisions, right=True))
+    if layout.success:
         table.append(column("SUCCESS", _success, right=True))
-    if width >= _MIDDLE:
+    if layout.problems:
         table.append(column("PROBLEMS", _problems, right=True))
-    if width >= _WIDE:
-        table.append(column("NARRATIVE", _narrative))
-    lines = columns(table)
-    yield cut(next(lines), width)
-    for line, each in zip(lines, summaries, strict=True):
-        yield cut(line, width)
-        if width < _WIDE and each.narrative:
-            yield cut(Text.assemble("  ", _narrative(each)), width)
+    return table
 
 
-def _status(each: RunSummary, width: int) -> Text:
+def _status(each: RunSummary, in_words: bool) -> Text:
     mark = STATUS[each.status]
-    return Text(f"{mark.sign} {each.status}" if width >= _MIDDLE else mark.sign, mark.style)
+    return Text(f"{mark.sign} {each.status}" if in_words else mark.sign, mark.style)
 
 
 def _name(each: RunSummary, screen: Screen) -> Text:
     if screen.piped:
         return Text(each.run_id)
-    return cut(Text(handle(each.run_id), STRONG), 16 if screen.width < _WIDE else 32)
+    return cut(Text(handle(each.run_id), STRONG), max(12, screen.width // 5))
 
 
 def _goal(each: RunSummary, screen: Screen) -> Text:
@@ -93,6 +122,10 @@ def _took(each: RunSummary) -> Text:
     if each.duration_ms is None and each.status == RunStatus.RUNNING and each.started_at:
         return Text(duration(since(each.started_at)), STATUS[each.status].style)
     return Text(duration(each.duration_ms))
+
+
+def _decisions(each: RunSummary) -> Text:
+    return Text(number(each.decision_count))
 
 
 def _success(each: RunSummary) -> Text:

@@ -75,17 +75,20 @@ def hang(
 
     `lines` is how many there may be at most; a pipe gets them all, as they are.
     """
+    width = max(_NARROWEST, screen.width - max(first.cell_len, rest.cell_len))
     if screen.piped:
         parts = list(body.split("\n", allow_blank=True))
+    elif lines == 1:
+        parts = [cut(body, width)]
     else:
-        width = max(_NARROWEST, screen.width - max(first.cell_len, rest.cell_len))
         if lines is not None:
             body = body[: 4 * width * lines]  # breaking up a megabyte takes its time
         parts = list(body.wrap(screen.console, width, overflow="fold"))
         if lines is not None and len(parts) > lines:
             parts = parts[:lines]
-            parts[-1].append(" …")
-            parts[-1].truncate(width, overflow="ellipsis")
+            parts[-1].truncate(width - 1)
+            parts[-1].rstrip()
+            parts[-1].append("…")
     for at, part in enumerate(parts):
         part.rstrip()
         yield Text.assemble(rest if at else first, part)
@@ -110,11 +113,8 @@ class Column(NamedTuple):
 def columns(table: Sequence[Column]) -> Iterator[Text]:
     """A line with the titles, then one for each row."""
     titles = [Text(column.title, STRONG) for column in table]
-    widths = [
-        max(cell.cell_len for cell in (title, *column.cells))
-        for title, column in zip(titles, table, strict=True)
-    ]
     rows = zip(*(column.cells for column in table), strict=True)
+    widths = [_width(column) for column in table]
     for row in (titles, *rows):
         line = Text()
         for cell, width, column in zip(row, widths, table, strict=True):
@@ -124,6 +124,15 @@ def columns(table: Sequence[Column]) -> Iterator[Text]:
             line.append("" if column.right else room)
         line.rstrip()
         yield line
+
+
+def width_of(table: Sequence[Column]) -> int:
+    """How much room the columns take."""
+    return sum(_width(column) + len(GAP) for column in table) - len(GAP)
+
+
+def _width(column: Column) -> int:
+    return max(Text(column.title).cell_len, *(cell.cell_len for cell in column.cells), 0)
 
 
 def cut(text: Text, width: int) -> Text:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import os
 import sys
+from datetime import datetime
+from functools import cache
 from math import isfinite
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeAlias
 
 import msgspec
 from rich.console import Console
@@ -14,11 +16,15 @@ from rich.text import Text
 
 from decisionlog.cli.text import safe
 
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | None"
+
 _PIPE_WIDTH = 10**6
 """Whoever reads a pipe cuts lines as they like."""
-_PLAIN = dict(zip("✓✗⊘…►◆·→●○█░├└─│−", "+x-~>#.>*o#.|`-|-", strict=True))
+_PLAIN = dict(zip("✓✗⊘…►◆·→●○█░├└─│", "+x-~>#.>*o#.|`-|", strict=True))
 _DEPTH = 200
-_LONGEST_INTEGER = 2**1000
+_LARGEST = 2**1023
+"""Of integers as well: those of thousands of digits can't be printed."""
+_HARMLESS = (str, int, bool, str | None, datetime, datetime | None)
 _DELICATE = tuple(chr(code).encode() for code in range(0x7F, 0xA0))
 """What JSON lets pass and some terminals obey."""
 
@@ -77,25 +83,49 @@ def put_json_line(value: Any) -> None:
 
 
 def to_json(value: Any) -> bytes:
-    """The value as JSON which no terminal takes for a command."""
-    document = msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
+    """The value as JSON that loses nothing, and that no terminal takes for a command."""
+    if not _is_json(value):
+        value = _marked(msgspec.to_builtins(value))
+    document = msgspec.json.encode(value)
     for delicate in _DELICATE:
         if delicate in document:
             document = document.replace(delicate, b"\\u%04x" % ord(delicate.decode()))
     return document
 
 
-def _encodable(value: Any, depth: int = 0) -> Any:
-    """With the markers of the format for numbers that JSON lacks: msgspec makes null of nan."""
+def _is_json(value: Any) -> bool:
+    """Whether it holds only numbers that JSON has: nan would become null."""
+    stack = [value]
+    while stack:
+        each = stack.pop()
+        kind: type[Any] = type(each)
+        if kind is float or kind is int:
+            if not -_LARGEST < each < _LARGEST:
+                return False
+        elif kind is dict:
+            stack.extend(each.values())
+        elif kind is list or kind is tuple:
+            stack.extend(each)
+        elif issubclass(kind, msgspec.Struct):
+            stack.extend(getattr(each, name) for name in _fields_of(kind))
+    return True
+
+
+@cache
+def _fields_of(kind: type[msgspec.Struct]) -> list[str]:
+    return [field.name for field in msgspec.structs.fields(kind) if field.type not in _HARMLESS]
+
+
+def _marked(value: Json, depth: int = 0) -> Json:
+    """With the markers that the format has for those numbers."""
     if isinstance(value, float):
         return value if isfinite(value) else {"$float": str(value)}
     if isinstance(value, int):
-        return value if abs(value) < _LONGEST_INTEGER else {"$int": hex(value)}
-    if depth < _DEPTH:
-        if isinstance(value, dict):
-            return {key: _encodable(item, depth + 1) for key, item in value.items()}
-        if isinstance(value, list):
-            return [_encodable(item, depth + 1) for item in value]
+        return value if -_LARGEST < value < _LARGEST else {"$int": hex(value)}
+    if isinstance(value, dict) and depth < _DEPTH:
+        return {key: _marked(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list) and depth < _DEPTH:
+        return [_marked(item, depth + 1) for item in value]
     return value
 
 

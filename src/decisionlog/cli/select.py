@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import click
 from click.shell_completion import CompletionItem
 
 from decisionlog import ReadError, RunNotFoundError, RunStore
 from decisionlog.records import RUN_ID, started_at
+
+if TYPE_CHECKING:
+    import click
 
 LAST = "last"
 VARIABLE = "DECISIONLOG_DIR"

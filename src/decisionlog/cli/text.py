@@ -22,10 +22,10 @@ _TAB = "    "
 
 
 def safe(text: str) -> str:
-    """The text with everything spelled out that a terminal would obey; lines stay lines.
+    r"""The text with everything spelled out that a terminal would obey; lines stay lines.
 
-    >>> safe("a\\x1b[31mb")
-    'a\\\\x1b[31mb'
+    >>> print(safe("a\x1b[31mb"))
+    a\x1b[31mb
     """
     return _UNSAFE.sub(_spelled_out, text.replace("\r\n", "\n").replace("\t", _TAB))
 
