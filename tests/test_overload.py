@@ -49,8 +49,7 @@ async def block(runtime: Runtime, sink: TroubledSink) -> None:
 async def fill(runtime: Runtime, sink: TroubledSink) -> None:
     """Have the sink stop, and record until the buffer is full."""
     await block(runtime, sink)
-    # Twice over, since taken by the sink's lane a line counts for less than while it waits.
-    while runtime.stats().buffered <= 2 * SMALL and not runtime.stats().dropped:
+    while runtime.stats().buffered <= SMALL:
         with runtime.decision(LONG):
             pass
 
@@ -105,6 +104,20 @@ async def test_scopes_wait_for_room_and_then_nothing_is_lost() -> None:
                 assert entered < 200
                 sink.unblock()
     assert entered == 200
+    assert check_accounts(sink, runtime.stats()) == 0
+
+
+async def test_what_the_sink_is_about_to_take_still_counts() -> None:
+    """Callers who wait are told when there is room; so there is none before they are."""
+    sink = TroubledSink()
+    async with overloaded(sink, wait_timeout=60) as runtime:
+        async with runtime.run("goal"):
+            await fill(runtime, sink)
+            before = runtime.stats().buffered
+            writes = sink.writes
+            assert not await runtime.flush(timeout=0.01)  # all of it is in the sink's lane now
+            assert (runtime.stats().buffered, sink.writes) == (before, writes)
+            sink.unblock()
     assert check_accounts(sink, runtime.stats()) == 0
 
 

@@ -132,13 +132,13 @@ class Buffer:
             seq = log.next_seq + count - 1
             gap = Gap(count, self._now(), "the buffer was full", log.run_id, seq)
             line = seal(encode(gap))
-            size = len(line) + _OVERHEAD
+            size = len(line)
             if log.dropped == count and log.next_seq + count - 1 == seq:  # as in append
                 log.lines[seq] = line
                 log.next_seq = seq + 1
                 log.dropped = 0
                 log.gaps += 1
-                log.size += size
+                log.size += size + _OVERHEAD
                 self.size += size
 
     def _must_drop(self, last: bool) -> bool:
@@ -214,9 +214,7 @@ class Buffer:
                     continue
                 before = log.size
                 lines = log.take(_CHUNK_BYTES)
-                size = before - log.size
-                self.size += sum(map(len, lines.values())) - size
-                limit -= size
+                limit -= before - log.size
                 taken.append((log, lines, log.gaps, log.ended and not log.lines))
                 log.gaps = 0
                 log.queued = bool(log.lines or log.dropped)
@@ -255,7 +253,7 @@ class Buffer:
             for chunk in chunks:
                 self.written += chunk.records
                 self.bytes += len(chunk.data)
-                self.size -= len(chunk.data)
+                self.size -= len(chunk.data) + chunk.records * _OVERHEAD
             self._dropping = False
             if not self.is_full:
                 waiters, self._waiters = self._waiters, []

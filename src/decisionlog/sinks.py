@@ -169,7 +169,8 @@ class FileSink:
                     self._sync_failed[run_id] = file
         if self._new_names:
             try:
-                _sync_directory(self.path / "runs")
+                for directory in (self.path / "runs", self.path, self.path.absolute().parent):
+                    _sync_directory(directory)
                 self._new_names = False
             except OSError:
                 return False
