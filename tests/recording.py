@@ -8,11 +8,7 @@ from decisionlog.testing import CountingIds, FixedClock, MemorySink
 
 def recorded(sink: MemorySink, **settings: Any) -> Runtime:
     """Strict, so that no call of a test is misuse without its knowing."""
-    defaults: dict[str, Any] = {
-        "strict": True,
-        "clock": FixedClock(),
-        "new_run_id": CountingIds(),
-    }
+    defaults: dict[str, Any] = {"strict": True, "clock": FixedClock(), "new_run_id": CountingIds()}
     return Runtime(sinks=[sink], **(defaults | settings))
 
 

@@ -1,6 +1,7 @@
 """Run files made and read by hand, as another program would: without the library's own codec."""
 
 import json
+import platform
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -41,8 +42,9 @@ def unsealed(line: bytes) -> dict[str, Any]:
 
 
 def started(seq: int = 1, **fields: Any) -> dict[str, Any]:
+    """By a writer of this computer, whose lock is not there."""
     record = {"type": "run_started", "goal_id": "goal", "timestamp": TIME, "run_id": "made"}
-    return record | {"seq": seq} | fields
+    return record | {"host": platform.node(), "writer": "w_1", "seq": seq} | fields
 
 
 def decided(number: int, seq: int, **fields: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from decisionlog.testing import MemorySink
 
 
 class TroubledSink(MemorySink):
-    """Takes nothing while `blocked`, fails while `broken`, takes only some runs while `refusing`."""
+    """Takes nothing while blocked, fails while `broken`, takes no run that it is `refusing`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from decisionlog import FileSink, Runtime, RunStatus, RunStore
+from decisionlog import FileSink, RunStatus, RunStore, Runtime
 from decisionlog.testing import CountingIds
 from tests.waiting import of, until
 
@@ -123,7 +123,7 @@ async def test_writes_that_fail_are_made_up_for(
 async def test_a_short_write_leaves_no_torn_line(
     traces: Path, monkeypatch: pytest.MonkeyPatch, truncate_fails: int
 ) -> None:
-    """A write that stops half way and cannot go on: what it wrote is taken back, sooner or later."""
+    """A write that stops half way and cannot go on: what it wrote is taken back in the end."""
     async with Runtime(traces, new_run_id=CountingIds(), flush_interval=0.001) as runtime:
         async with runtime.run("goal"):
             assert await runtime.flush()

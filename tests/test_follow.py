@@ -45,11 +45,11 @@ def writing(
     with subprocess.Popen(
         command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        try:
-            assert said(process) == "begun"
-            yield process
-        finally:
-            process.kill()
+        assert said(process) == "begun"
+        yield process
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(LIMIT)
 
 
 def said(process: subprocess.Popen[str]) -> str:
@@ -90,20 +90,23 @@ async def assert_whole(traces: Path, run_id: str, records: list[AnyRecord]) -> N
 async def test_a_run_of_the_same_process(traces: Path) -> None:
     sizes = random.Random(3)
     heard: list[AnyRecord] = []
-    async with Runtime(traces) as runtime, anyio.create_task_group() as tasks:
-        async with runtime.run("goal") as run:
-            assert await runtime.flush()
 
-            async def follow() -> None:
-                await followed(traces, run.id, heard.append)
+    async def follow(run_id: str) -> None:
+        await followed(traces, run_id, heard.append)
 
-            for _ in range(2):
-                tasks.start_soon(follow)
-            for number in range(60):
-                async with runtime.decision("decide") as made:
-                    made.succeed("r" * int(200 * 5000 ** sizes.random()))
-                if number % 20 == 10:  # they catch up
-                    await until(lambda n=number: len(heard) >= 2 * (1 + 2 * n))  # type: ignore[misc]
+    async with (
+        Runtime(traces) as runtime,
+        anyio.create_task_group() as tasks,
+        runtime.run("goal") as run,
+    ):
+        assert await runtime.flush()
+        for _ in range(2):
+            tasks.start_soon(follow, run.id)
+        for number in range(60):
+            async with runtime.decision("decide") as made:
+                made.succeed("r" * int(200 * 5000 ** sizes.random()))
+            if number % 20 == 10:  # they catch up
+                await until(lambda n=number: len(heard) >= 2 * (1 + 2 * n))  # type: ignore[misc]
     alternating = sorted(heard, key=lambda record: numbers([record]))
     assert alternating[::2] == alternating[1::2]
     await assert_whole(traces, run.id, alternating[::2])
@@ -131,12 +134,12 @@ async def test_the_writer_is_killed(traces: Path) -> None:
 
 
 async def test_it_waits_for_a_writer_that_pauses(traces: Path) -> None:
+    records: list[AnyRecord] = []
+
+    async def follow() -> None:
+        await followed(traces, seen=records.append)
+
     with writing(traces, 5, then="sys.stdin.readline()") as process:
-        records: list[AnyRecord] = []
-
-        async def follow() -> None:
-            await followed(traces, seen=records.append)
-
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow)
             await until(lambda: len(records) == 11)
@@ -167,20 +170,19 @@ async def test_one_who_follows_is_cancelled(traces: Path) -> None:
     async with Runtime(traces) as runtime, runtime.run("goal") as run:
         assert await runtime.flush()
         records: list[AnyRecord] = []
+        seen = records.append
 
         async def follow() -> None:
             async with aclosing(RunStore(traces).follow(run.id)) as following:
                 async for record in following:
-                    records.append(record)
+                    seen(record)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(follow)
             await until(lambda: records)
             tasks.cancel_scope.cancel()
         async with aclosing(RunStore(traces).follow(run.id)) as following:
-            async for record in following:
-                records.append(record)
-                break
+            seen(await anext(following))
         assert len(records) == 2
         open_files = Path("/proc/self/fd")
         if open_files.is_dir():
@@ -196,11 +198,11 @@ async def test_no_record_is_read_before_it_is_complete(traces: Path) -> None:
     rest = b"".join(map(runfiles.sealed, runfiles.whole_run(10)[1:-1]))
     path = runfiles.write(traces, "made", head)
     records: list[AnyRecord] = []
+    seen = records.append
 
     async def follow() -> None:
-        store = RunStore(traces)
-        async for record in store.follow("made", poll_interval=0.001):
-            records.append(record)
+        async for record in RunStore(traces).follow("made", poll_interval=0.001):
+            seen(record)
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(follow)

@@ -1,6 +1,7 @@
 """Which runs are in progress, and which were interrupted: by what real processes leave behind."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from decisionlog import RunStatus, RunStore, Runtime
 from tests import runfiles
+from tests.waiting import LIMIT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
@@ -25,7 +27,7 @@ def say(what):
     print(what, flush=True)
 
 def told():
-    return sys.stdin.readline()
+    return sys.stdin.readline() or sys.exit()
 
 runtime = Runtime(sys.argv[1], new_run_id=CountingIds()).__enter__()
 scope = runtime.run("goal")
@@ -62,10 +64,10 @@ def child(traces: Path, script: str) -> Iterator[Child]:
     with subprocess.Popen(
         command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        try:
-            yield Child(process)
-        finally:
-            process.kill()
+        yield Child(process)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait(LIMIT)
 
 
 async def status(traces: Path, run_id: str = "run_1") -> str:
@@ -91,42 +93,35 @@ async def test_a_process_that_is_alive_and_then_is_not(traces: Path) -> None:
     assert run.narrative == "Run was interrupted. Made 1 decision: 1 pending."
 
 
-async def test_killed_50_ms_after_a_decision(traces: Path) -> None:
-    """The promise itself: nobody asked for a flush, and the decision is there."""
-    script = """
-made = time.monotonic()
-while time.monotonic() < made + 0.05:
-    pass
-say("now")
-told()
-"""
-    with child(traces, script) as process:
-        assert process.says() == "now"
-        process.kill()
-    run = await RunStore(traces).load("run_1")
-    assert run.status == "interrupted"
-    [decision] = run.decisions
-    assert (decision.intent, decision.chosen_option_id) == ("decide", "left")
-    assert (decision.reasoning, decision.outcome) == ("shorter", None)
-
-
-async def test_killed_50_ms_after_one_of_many_decisions(traces: Path) -> None:
-    script = """
-while not told().strip():
-    decision = runtime.decision("decide").__enter__()
+@pytest.mark.parametrize("meanwhile", ["time.sleep(0.001)", "pass", "decide('another')"])
+async def test_killed_50_ms_after_a_decision(traces: Path, meanwhile: str) -> None:
+    """The promise itself: nobody asked for a flush, and the decision is there. On a computer that
+    is too busy to run the recorder in time, it may take a few attempts.
+    """
+    script = f"""
+def decide(intent):
+    return runtime.decision(intent, options, "left", "shorter").__enter__().id
+for _ in range(3):
+    last = decide("the last")
     made = time.monotonic()
     while time.monotonic() < made + 0.05:
-        runtime.decision("another").__enter__()
-    say(decision.id)
+        {meanwhile}
+say(last)
+told()
 """
-    with child(traces, script) as process:
-        for _ in range(5):
-            process.tell()
+    for _ in range(5):
+        shutil.rmtree(traces, ignore_errors=True)
+        with child(traces, script) as process:
             last = process.says()
-        process.kill()
-    run = await RunStore(traces).load("run_1")
-    assert run.decision(last) is not None
-    assert (run.status, run.damage) == ("interrupted", [])
+            process.kill()
+        run = await RunStore(traces).load("run_1")
+        assert (run.status, run.damage) == ("interrupted", [])
+        decision = run.decision(last)
+        if decision is not None:
+            break
+    assert decision is not None
+    assert (decision.intent, decision.chosen_option_id) == ("the last", "left")
+    assert (decision.reasoning, decision.outcome) == ("shorter", None)
 
 
 async def test_a_forked_child_does_not_keep_its_parents_run_alive(traces: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import trio
 from anyio import from_thread, to_thread
 
-from decisionlog import Decision, DecisionType, Option, Outcome, Runtime, RunStatus
+from decisionlog import Decision, DecisionType, Option, Outcome, RunStatus, Runtime
 from decisionlog.records import Choice, RunEnded, RunStarted
 from decisionlog.testing import FixedClock, MemorySink
 from tests.recording import only_decision, outcome_of, recorded
@@ -30,34 +31,33 @@ def types(sink: MemorySink, run_id: str = "run_1") -> list[type]:
 async def test_a_run_and_a_decision_are_recorded_whole() -> None:
     sink, clock = MemorySink(), FixedClock()
     start = clock.now()
-    async with recorded(sink, clock=clock) as runtime:
-        async with runtime.run(
-            "qualify", "Qualify leads", {"lead": "acme"}, tags={"prompt": "v2"}
-        ) as run:
-            clock.advance(1)
-            async with runtime.decision(
-                "Has a budget?",
-                [ASK, {"id": "infer", "pros": ["fast"], "confidence": 0.7, "cost": 3}],
-                "infer",
-                "Asking would be slower",
-                "qualifier",
-                DecisionType.TOOL_SELECTION,
-                ["no e-mail"],
-                {"size": 50},
-            ) as decision:
-                clock.advance(0.25)
-                decision.succeed(
-                    {"has_budget": True},
-                    summary="Inferred",
-                    tokens_used=123,
-                    state_changes={"lead": "warm"},
-                    input_tokens=100,
-                    output_tokens=20,
-                    cost_usd=0.01,
-                    model="small",
-                    attributes={"try": 1},
-                )
-            run.succeed({"qualified": 1}, narrative="Qualified the lead")
+    async with recorded(sink, clock=clock) as runtime, runtime.run(
+        "qualify", "Qualify leads", {"lead": "acme"}, tags={"prompt": "v2"}
+    ) as run:
+        clock.advance(1)
+        async with runtime.decision(
+            "Has a budget?",
+            [ASK, {"id": "infer", "pros": ["fast"], "confidence": 0.7, "cost": 3}],
+            "infer",
+            "Asking would be slower",
+            "qualifier",
+            DecisionType.TOOL_SELECTION,
+            ["no e-mail"],
+            {"size": 50},
+        ) as decision:
+            clock.advance(0.25)
+            decision.succeed(
+                {"has_budget": True},
+                summary="Inferred",
+                tokens_used=123,
+                state_changes={"lead": "warm"},
+                input_tokens=100,
+                output_tokens=20,
+                cost_usd=0.01,
+                model="small",
+                attributes={"try": 1},
+            )
+        run.succeed({"qualified": 1}, narrative="Qualified the lead")
     loaded = sink.run("run_1")
     assert (loaded.goal_id, loaded.goal_description) == ("qualify", "Qualify leads")
     assert (loaded.input_data, loaded.output_data) == ({"lead": "acme"}, {"qualified": 1})
@@ -142,9 +142,8 @@ async def test_a_decision_is_on_record_before_the_work_inside_begins(traces: Any
 )
 def test_tokens_default_to_input_and_output(given: Any, tokens: int) -> None:
     sink = MemorySink()
-    with recorded(sink) as runtime, runtime.run("goal"):
-        with runtime.decision("Ask") as decision:
-            decision.succeed(**given)
+    with recorded(sink) as runtime, runtime.run("goal"), runtime.decision("Ask") as decision:
+        decision.succeed(**given)
     outcome = outcome_of(only_decision(sink.run("run_1")))
     assert outcome.tokens_used == tokens
     assert outcome.input_tokens == given.get("input_tokens")
@@ -310,9 +309,8 @@ async def test_what_is_no_exception_of_the_agent_passes_and_is_on_record(
     sink = MemorySink()
     error = kind("stop")
     with pytest.raises(kind) as caught:
-        async with recorded(sink) as runtime, runtime.run("goal"):
-            async with runtime.decision("Try"):
-                raise error
+        async with recorded(sink) as runtime, runtime.run("goal"), runtime.decision("Try"):
+            raise error
     assert caught.value is error
     loaded = sink.run("run_1")
     assert outcome_of(only_decision(loaded)).error_type == loaded.error_type == kind.__name__
@@ -439,26 +437,29 @@ async def test_asyncio_cancels_a_task_its_own_way() -> None:
 @pytest.mark.parametrize("anyio_backend", ["trio"])
 async def test_trio_cancels_a_nursery_its_own_way() -> None:
     sink = MemorySink()
-    async with recorded(sink) as runtime:
-        async with trio.open_nursery() as nursery:
-            async with runtime.run("goal"), runtime.decision("Wait"):
-                nursery.cancel_scope.cancel()
-                await trio.sleep_forever()
+    async with recorded(sink) as runtime, trio.open_nursery() as nursery:
+        async with runtime.run("goal"), runtime.decision("Wait"):
+            nursery.cancel_scope.cancel()
+            await trio.sleep_forever()
     check_cancelled(sink)
 
 
 async def test_a_worker_thread_called_off_while_it_waits_for_the_loop() -> None:
     sink = MemorySink()
+    waiting = anyio.Event()
 
-    def tool(runtime: Runtime, scope: anyio.CancelScope) -> None:
+    async def wait() -> None:
+        waiting.set()
+        await anyio.sleep_forever()
+
+    def tool(runtime: Runtime) -> None:
         with runtime.run("goal"), runtime.decision("Call back"):
-            from_thread.run_sync(scope.cancel)
-            from_thread.run(anyio.sleep_forever)
+            from_thread.run(wait)
 
-    async with recorded(sink) as runtime:
-        with anyio.CancelScope() as scope:
-            await to_thread.run_sync(tool, runtime, scope)
-        assert scope.cancel_called
+    async with recorded(sink) as runtime, anyio.create_task_group() as tasks:
+        tasks.start_soon(to_thread.run_sync, tool, runtime)
+        await waiting.wait()
+        tasks.cancel_scope.cancel()
     check_cancelled(sink)
 
 
@@ -488,7 +489,7 @@ def test_a_generator_closed_from_outside_is_cancelled() -> None:
 
         generator = steps()
         assert next(generator) == 1
-        generator.close()  # type: ignore[attr-defined]
+        generator.close()
     check_cancelled(sink)
 
 
@@ -568,14 +569,25 @@ def test_a_scope_in_use_twice_ends_the_right_one_when_the_other_has_ended_before
                 with scope as second:
                     second.end(None)
         assert (nothing.id, first.id, second.id) == ("", "dec_0", "dec_1")
-        with runtime.run("goal"):
-            with step as left:
-                with step as right:
-                    left.end(None)
-                    right.succeed("right")
-                assert right.ended
+        with runtime.run("goal"), step as left:
+            with step as right:
+                left.end(None)
+                right.succeed("right")
+            assert right.ended
     assert [d.intent for d in sink.run("run_1").decisions] == ["Step", "Other"]
     assert [outcome_of(d).result for d in sink.run("run_2").decisions] == [None, "right"]
+
+
+def test_a_scope_in_use_twice_and_left_while_another_inside_goes_on() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal"):
+        step = runtime.decision("Step")
+        with ExitStack() as inside, step as first:
+            with step as second:
+                inside.enter_context(runtime.decision("Inside"))
+            assert (first.ended, second.ended) == (False, True)
+        assert first.ended
+    assert [d.parent_id for d in sink.run("run_1").decisions] == [None, "dec_0", "dec_1"]
 
 
 # ---------------------------------------------------------------------- handles
@@ -607,7 +619,7 @@ def test_times_are_in_utc() -> None:
     loaded = sink.run(run.id)
     times = [loaded.started_at, only_decision(loaded).timestamp, loaded.completed_at]
     assert all(time is not None and time.utcoffset() == timedelta(0) for time in times)
-    assert before <= times[0] <= times[1] <= times[2] <= datetime.now(UTC)  # type: ignore[operator]
+    assert before <= times[0] <= times[1] <= times[2] <= datetime.now(UTC)
 
 
 def test_the_exception_shows_no_frames_of_ours_but_the_users() -> None:

@@ -103,15 +103,9 @@ class Digest:
         with self._lock:
             known = self._successful + self._failed + self._cancelled
             return RunMetrics(
-                self.made,
-                self._successful,
-                self._failed,
-                self._cancelled,
-                max(0, self.made - known),
-                self._tokens,
-                self._latency,
-                list(self._nodes),
-            )
+                self.made, self._successful, self._failed, self._cancelled, self.made - known,
+                self._tokens, self._latency, list(self._nodes),
+            )  # fmt: skip
 
     def narrative(self, status: RunStatus) -> str:
         """What there is to say about a run of which nobody said anything."""

@@ -69,7 +69,6 @@ class RunHandle:
     digest = Digest()
     decision = None
     node = None
-    _log: RunLog | None = None
     _said: tuple[RunStatus, Any, str] | None = None
 
     def __repr__(self) -> str:
@@ -111,7 +110,7 @@ class RunHandle:
             return ""
         with runtime.guard:
             if self.ended:
-                self._too_late(f"the problem {brief(description)}")
+                self._too_late(runtime, f"the problem {brief(description)}")
                 return ""
             intake = runtime.intake
             severity = intake.severity(severity)
@@ -128,13 +127,13 @@ class RunHandle:
                 f"prob_{self.digest.problem(severity, description)}", severity, description,
                 root_cause, decision_id, suggested_fix, now, self.id,
             )  # fmt: skip
-            self.record(problem)
+            self.record(runtime, problem)
             return problem.id
         return ""
 
     def made(self, decision_id: object) -> bool:
         """Whether the run made a decision with this id."""
-        digits = decision_id[4:] if type(decision_id) is str else ""
+        digits = decision_id[4:] if isinstance(decision_id, str) else ""
         number = int(digits[:18]) if digits.isdecimal() else self.digest.made
         return number < self.digest.made and decision_id == f"dec_{number}"
 
@@ -157,15 +156,16 @@ class RunHandle:
         self.digest = Digest()
         self.pending: dict[str, DecisionHandle] = {}
         self._started = started
-        self._log = RunLog(run_id)
         self.runtime, self.buffer = runtime, recorder.buffer
+        self._log = RunLog(run_id)
+        self._append = partial(recorder.buffer.append, self._log)
         self.ended = False
         runtime.runs[run_id] = self
         record = RunStarted(
             goal_id, now, goal_description, input_data, tags, parent_run_id, parent_decision_id,
             FORMAT, __version__, HOST, os.getpid(), recorder.writer, run_id,
         )  # fmt: skip
-        self.record(record)
+        self.record(runtime, record)
 
     def _say(self, status: RunStatus, output_data: Any, narrative: str) -> None:
         runtime = self.runtime
@@ -173,7 +173,7 @@ class RunHandle:
             return
         with runtime.guard:
             if self.ended:
-                self._too_late(f"that it is {status}")
+                self._too_late(runtime, f"that it is {status}")
             elif self._said is not None:
                 what = f"{self.id} was said to be {self._said[0]} before; {status} is ignored"
                 runtime.misuse(errors.EndedError, what)
@@ -181,9 +181,8 @@ class RunHandle:
                 output_data = _snapshot(runtime.intake.values.clean(output_data, "output_data"))
                 self._said = (status, output_data, runtime.intake.text(narrative, "narrative"))
 
-    def _too_late(self, what: str) -> None:
-        if self.runtime is not None:
-            self.runtime.misuse(errors.EndedError, f"{self.id} has ended; {what} is not recorded")
+    def _too_late(self, runtime: Runtime, what: str) -> None:
+        runtime.misuse(errors.EndedError, f"{self.id} has ended; {what} is not recorded")
 
     def returned(self, value: object) -> None:
         """The decorated function returned this."""
@@ -218,20 +217,17 @@ class RunHandle:
                 output_data, text, kind, trace, duration_ms, self.digest.metrics(),
                 run_id=self.id, **self.digest.highlights(),
             )  # fmt: skip
-            self.record(record, last=True)
+            self.record(runtime, record, last=True)
 
     def disconnect(self) -> None:
         """The runtime has closed, or this is a forked child: nothing more is recorded here."""
-        self.ended = True
+        self.ended = self._log.ended = True
         self.pending = {}
-        self._log = None
 
-    def record(self, record: Record, *, last: bool = False) -> None:
+    def record(self, runtime: Runtime, record: Record, *, last: bool = False) -> None:
         """Hand a record to the recorder."""
-        if self._log is None or self.buffer is None:
-            return
-        if not self.buffer.append(self._log, record, last=last):
-            self._too_late(f"its {type(record).__name__} came late and")
+        if not self._append(record, last=last):
+            self._too_late(runtime, f"its {type(record).__name__} came late and")
 
 
 class DecisionHandle:
@@ -271,7 +267,7 @@ class DecisionHandle:
             reasoning = runtime.intake.text(reasoning, "reasoning")
             record = Choice(self.id, option_id, runtime.clock.now(), reasoning, run.id)
             self.chosen_option_id = option_id
-            run.record(record)
+            run.record(runtime, record)
 
     def succeed(self, result: Any = None, **details: Unpack[Details]) -> None:
         """What came of it. It is written when the scope is left, with the latency."""
@@ -328,29 +324,29 @@ class DecisionHandle:
             self.id, self.parent_id, now, node_id, intent, kind, options, chosen, reasoning,
             constraints, context, old, None, None, run.id,
         )  # fmt: skip
-        run.record(record)
+        run.record(runtime, record)
 
     def say(
         self, success: bool, result: Any, error: object, summary: str = "", tokens_used: int = 0,
         state_changes: Mapping[str, Any] | None = None, input_tokens: int | None = None,
         output_tokens: int | None = None, cost_usd: float | None = None, model: str | None = None,
         attributes: Mapping[str, Any] | None = None, latency_ms: float = 0.0,
-    ) -> None:  # fmt: skip
-        """Keep the outcome until the scope is left."""
+    ) -> bool:  # fmt: skip
+        """Keep the outcome until the scope is left; whether it is kept."""
         run, runtime = self.run, self.run.runtime
         if runtime is None:
-            return
+            return False
         with runtime.guard:
             if self.ended or run.ended:
                 self._too_late(runtime, "its outcome")
-                return
+                return False
             if self._said is not None:
                 what = f"{self.id} of {run.id} has an outcome; another one is ignored"
                 runtime.misuse(errors.EndedError, what)
-                return
+                return False
             intake = runtime.intake
             text = kind = trace = None
-            if not success:
+            if not (success := truth(runtime, success)):
                 text, kind, trace = intake.failure(error)
             number = intake.number
             if input_tokens is not None:
@@ -361,7 +357,7 @@ class DecisionHandle:
                 cost_usd = number(cost_usd, "cost_usd", float, None)
             tokens_used = number(tokens_used, "tokens_used", int, 0)
             self._said = Outcome(
-                bool(success),
+                success,
                 False,
                 None if result is None else _snapshot(intake.values.clean(result, "result")),
                 text,
@@ -380,6 +376,7 @@ class DecisionHandle:
                 self.id,
                 run.id,
             )
+        return self._said is not None
 
     def returned(self, value: object) -> None:
         """The decorated function returned this."""
@@ -424,7 +421,7 @@ class DecisionHandle:
                 change("latency_ms", (runtime.clock.monotonic_ns() - self._started) / 1e6)
             change("timestamp", runtime.clock.now())
             run.digest.came_out(self, outcome)
-            run.record(outcome)
+            run.record(runtime, outcome)
 
 
 class NodeHandle:
@@ -492,9 +489,10 @@ def open_node(runtime: Runtime | None, given: Given) -> NodeHandle:
             what = f"no run is in progress; the node {brief(given[0])} names nothing"
             runtime.misuse(errors.NoRunError, what)
         else:
-            handle.id = runtime.intake.text(given[0], "node_id")
-            handle.run = frame.run
-            handle.ended = False
+            with runtime.guard:
+                handle.id = runtime.intake.text(given[0], "node_id")
+                handle.run = frame.run
+                handle.ended = False
     return handle
 
 
@@ -515,6 +513,16 @@ def checked(runtime: Runtime, options: list[Option], chosen: Any) -> str:
         what = f"{chosen!r:.60} is not among the options ({ids:.300}); kept as it is"
         runtime.misuse(errors.UnknownOptionError, what)
     return str(chosen)
+
+
+def truth(runtime: Runtime, success: object) -> bool:
+    """Whether something is a success; of an array, say, that is not clear."""
+    try:
+        return bool(success)
+    except Exception:
+        what = f"success is {brief(success)}, neither true nor false; taken as false"
+        runtime.misuse(errors.InvalidValueError, what)
+        return False
 
 
 def _snapshot(value: Any) -> Any:

@@ -7,24 +7,31 @@ the reader could not decode. See `values` for what goes inside dicts and results
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Mapping
-from math import isfinite
+from collections.abc import Callable, Mapping
+from itertools import islice
+from math import isfinite, nan
 from types import TracebackType
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import asdict, replace
 
-from decisionlog.errors import InvalidValueError, MisuseError
+from decisionlog.errors import InvalidValueError, MisuseError, brief
 from decisionlog.model import SEVERITIES, DecisionType, Option
-from decisionlog.values import Values, encodable, type_name
+from decisionlog.redaction import REDACTED
+from decisionlog.values import MAX_NODES, Path, Values, is_a, type_name, type_of
 
 T = TypeVar("T")
 _OPTION_FIELDS = frozenset(Option.__struct_fields__)
+_OPTION_TYPES = frozenset({Option, dict})
+_SINGLE = (str, bytes, Mapping, Option)
+_MOST = 10**15
+"""No count or duration is larger, so sums of them are exact and fit 64 bits."""
 _TRACEBACK_FRAMES = 60
 
 
 class Intake:
-    """Takes what callers of one runtime hand over."""
+    """Takes what callers of one runtime hand over; `path` says which argument it is."""
 
     __slots__ = ("misuse", "values")
 
@@ -32,173 +39,166 @@ class Intake:
         self.values = values
         self.misuse = misuse
 
-    def text(self, value: object, field: str) -> str:
+    def text(self, value: object, *path: str | int) -> str:
         """A text; None and other types are coerced."""
         if type(value) is str and self.values.hook is None:
             return value
-        if not isinstance(value, str):
-            self._wrong(value, field, "str")
-        return self.values.text("" if value is None else value, field)
+        if not issubclass(type(value), str):
+            self._wrong(value, path, "not a str; coerced")
+        return self.values.text(value, *path)
 
-    def optional_text(self, value: object, field: str) -> str | None:
+    def optional_text(self, value: object, *path: str | int) -> str | None:
         """A text or None."""
-        return None if value is None else self.text(value, field)
+        return None if value is None else self.text(value, *path)
 
-    def number(self, value: object, field: str, kind: Callable[[Any], T], default: T) -> T:
-        """An int or a float that is finite and not negative."""
-        if type(value) is kind and (kind is int or isfinite(value)) and value >= 0:  # type: ignore[arg-type,operator]
-            return value  # type: ignore[return-value]
-        try:
-            number = kind(value)
-            sound = isfinite(number) and number >= 0 and not isinstance(value, str)  # type: ignore[arg-type,operator]
-        except Exception:
-            number, sound = default, False
-        if not sound:
-            self.misuse(
-                InvalidValueError, f"{field} is {_brief(value)}, not a number from 0 up; left out"
-            )
+    def number(self, value: Any, field: str, kind: Callable[[Any], T], default: T) -> T:
+        """An int or a float, finite and not negative. None is better than a wrong one."""
+        if type(value) is kind and 0 <= value <= _MOST:
+            return value  # type: ignore[no-any-return]
+        number: T | None = self.values.attempt(None, _number, value, kind)
+        if number is None:
+            self._wrong(value, (field,), "not a number from 0 up; left out")
             return default
         return number
 
-    def mapping(self, value: Any, field: str) -> dict[str, Any]:
-        """A dict with clean values; anything else becomes `{"value": …}`."""
+    def mapping(self, value: object, *path: str | int) -> dict[str, Any]:
+        """A dict with clean values, or what is recorded as one: a dataclass, say. Anything else
+        becomes `{"value": …}`.
+        """
         if value is None:
             return {}
-        clean = self.values.clean(value, field)
-        if type(clean) is dict and isinstance(value, Mapping):
-            return clean
-        self._wrong(value, field, "a dict")
-        return {"value": clean}
+        clean: Any = self.values.clean(value, *path)
+        if not is_a(clean, dict) or _is_marker(clean):
+            if not self.values.attempt(False, isinstance, value, Mapping):
+                self._wrong(value, path, "not a dict; coerced")
+            clean = {"value": clean}
+        return clean  # type: ignore[no-any-return]
 
-    def strings(self, value: Any, field: str) -> list[str]:
+    def strings(self, value: Any, *path: str | int) -> list[str]:
         """A list of texts; a single text is a list of one."""
         if value is None:
             return []
-        if type(value) is list and set(map(type, value)) <= {str} and self.values.hook is None:
-            return value
-        if isinstance(value, str) or not isinstance(value, Iterable):
-            self._wrong(value, field, "a list of str")
-            value = [value]
-        return [self.text(item, field) for item in self._elements(value, field)]
+        texts = self._elements(value, path)
+        return [self.text(item, *path, i) for i, item in enumerate(texts)]
 
     def tags(self, value: Any) -> dict[str, str]:
         """A dict of str to str."""
         if value is None:
             return {}
-        if not isinstance(value, Mapping):
-            self._wrong(value, "tags", "a dict of str to str")
-            return {"tags": self.values.text(value, "tags")}
-        clean = self.values.clean(value, "tags")
-        return {key: self.text(item, f"tags[{key!r}]") for key, item in clean.items()}
+        pairs = self._pairs(value)
+        if pairs is None:
+            self._wrong(value, ("tags",), "not a dict of str to str; coerced")
+            pairs = {"tags": value}
+        return {
+            key: REDACTED if self.values.hides(key) else self.text(item, "tags", key)
+            for key, item in pairs.items()
+        }
 
     def decision_type(self, value: Any) -> DecisionType:
         """One of the types, or its name."""
-        if type(value) is DecisionType:
-            return value
-        try:
-            return DecisionType(value)
-        except Exception:
-            self.misuse(
-                InvalidValueError,
-                f"decision_type is {_brief(value)}, not one of {', '.join(DecisionType)}; "
-                'recorded as "custom"',
-            )
-            return DecisionType.CUSTOM
+        kind = self.values.attempt(None, DecisionType, value)
+        if kind is None:
+            self._wrong(value, ("decision_type",), f"not one of {', '.join(DecisionType)}")
+        return kind or DecisionType.CUSTOM
 
-    def severity(self, value: object) -> str:
+    def severity(self, value: Any) -> str:
         """One of the severities."""
-        if value in SEVERITIES:
-            return str(value)
-        self.misuse(
-            InvalidValueError,
-            f"severity is {_brief(value)}, not one of {', '.join(SEVERITIES)}; "
-            'recorded as "warning"',
-        )
+        severity = str.__str__(value) if issubclass(type(value), str) else ""
+        if severity in SEVERITIES:
+            return severity
+        self._wrong(value, ("severity",), f"not one of {', '.join(SEVERITIES)}")
         return "warning"
 
     def options(self, value: Any) -> list[Option]:
         """The options, from `Option`s and dicts."""
-        if not value:
+        if value is None:
             return []
-        try:
-            options = msgspec.convert(value, list[Option])
-            sound = True
-        except msgspec.ValidationError:
-            sound = False
-            if isinstance(value, (Mapping, Option, str)) or not isinstance(value, Iterable):
-                self._wrong(value, "options", "a list of options")
-                value = [value]
-            options = [
-                self._option(item, i) for i, item in enumerate(self._elements(value, "options"))
-            ]
-        if sound and self.values.hook is None:
-            for i, (given, option) in enumerate(zip(value, options, strict=True)):
-                if given is option and not _is_sound(option):
-                    options[i] = self._option(given, i)
-                elif option.action_params or option.extra:
-                    options[i] = msgspec.structs.replace(
-                        option,
-                        action_params=self.values.clean(option.action_params, "options", i),
-                        extra=self.values.clean(option.extra, "options", i),
-                    )
-        elif sound:
-            options = [self._option(item, i) for i, item in enumerate(options)]
+        options: list[Option] = []
+        if type(value) in (list, tuple) and self.values.hook is None:
+            try:
+                if _OPTION_TYPES.issuperset(map(type, value)):
+                    options = msgspec.convert(value, list[Option])
+            except Exception:  # one of them is not as it should be
+                pass
+        if not options:
+            elements = self._elements(value, ("options",))
+            return [self._option(item, i) for i, item in enumerate(elements)]
+        for i, option in enumerate(options):
+            if option is value[i] and not _is_sound(option):
+                options[i] = self._option(option, i)
+            elif option.action_params or option.extra:
+                params = self.mapping(option.action_params, "options", i, "action_params")
+                extra = self.mapping(option.extra, "options", i, "extra")
+                options[i] = replace(option, action_params=params, extra=extra)
         return options
 
     def _option(self, given: Any, i: int) -> Option:
         """An option field by field, which is how a dict with unknown keys has to be read too."""
-        at = f"options[{i}]"
-        if isinstance(given, Option):
-            given = msgspec.structs.asdict(given)
-        elif isinstance(given, Mapping):
-            given = dict(given)
-        else:
-            self._wrong(given, at, "an Option or a dict")
-            given = {"id": given}
-        if "id" not in given:
-            self.misuse(InvalidValueError, f"{at} has no id; its position is recorded as its id")
-        extra = {key: given[key] for key in given.keys() - _OPTION_FIELDS}
+        path = ("options", i)
+        fields = self._pairs(asdict(given) if issubclass(type(given), Option) else given)
+        if fields is None:
+            self._wrong(given, path, "not an Option or a dict; coerced")
+            fields = {"id": given}
+        if "id" not in fields:
+            self._wrong(given, path, "without an id; its position is its id")
+        extra = {key: fields.pop(key) for key in list(fields) if key not in _OPTION_FIELDS}
         return Option(
-            self.text(given.get("id", str(i)), f"{at}.id"),
-            self.text(given.get("description", ""), f"{at}.description"),
-            self.text(given.get("action_type", "unknown"), f"{at}.action_type"),
-            self.mapping(given.get("action_params"), f"{at}.action_params"),
-            self.strings(given.get("pros"), f"{at}.pros"),
-            self.strings(given.get("cons"), f"{at}.cons"),
-            self._confidence(given.get("confidence", 0.5), at),
-            self.mapping(given.get("extra"), f"{at}.extra") | self.mapping(extra, f"{at}.extra"),
+            self.text(fields.get("id", str(i)), *path, "id"),
+            self.text(fields.get("description", ""), *path, "description"),
+            self.text(fields.get("action_type", "unknown"), *path, "action_type"),
+            self.mapping(fields.get("action_params"), *path, "action_params"),
+            self.strings(fields.get("pros"), *path, "pros"),
+            self.strings(fields.get("cons"), *path, "cons"),
+            self._confidence(fields.get("confidence", 0.5), *path, "confidence"),
+            self.mapping(fields.get("extra"), *path, "extra") | self.mapping(extra, *path),
         )
 
-    def _confidence(self, value: Any, at: str) -> float:
-        try:
-            confidence = float(value)
-        except Exception:
-            confidence = float("nan")
-        if 0 <= confidence <= 1:
-            return confidence
-        clamped = min(1.0, max(0.0, confidence)) if isfinite(confidence) else 0.5
-        self.misuse(
-            InvalidValueError,
-            f"{at}.confidence is {_brief(value)}, outside 0 to 1; recorded as {clamped}",
-        )
-        return clamped
+    def _confidence(self, value: Any, *path: str | int) -> float:
+        given = self.values.attempt(nan, float, value)
+        confidence = min(1.0, max(0.0, given)) if isfinite(given) else 0.5
+        if confidence != given or type(value) is bool or issubclass(type(value), str):
+            self._wrong(value, path, f"outside 0 to 1; recorded as {confidence}")
+        return confidence
 
-    def failure(self, error: object) -> tuple[str, str | None, str | None]:
+    def failure(self, error: Any) -> tuple[str | None, str | None, str | None]:
         """The text, type and traceback of an error: an exception, or what the agent says of it."""
-        if isinstance(error, BaseException):
-            return self.values.error_text(error), type_name(type(error)), trace(error.__traceback__)
-        text = self.values.text(error, "error")
-        return (self.values.redact_text(text), None, None)
+        kind = where = None
+        if error is None:
+            return None, kind, where
+        if issubclass(type(error), BaseException):
+            kind = type_name(type_of(error))
+            where = self.values.attempt(None, lambda: trace(error.__traceback__))
+            error = self.values.said(error)
+        return self.values.redact_text(self.text(error, "error")), kind, where
 
-    def _elements(self, value: Iterable[Any], field: str) -> list[Any]:
-        try:
-            return list(value)
-        except Exception as error:
-            self.misuse(InvalidValueError, f"{field} cannot be read: {type_name(type(error))}")
-            return []
+    def _pairs(self, value: Any) -> dict[str, Any] | None:
+        """The items of a mapping, if it is one and lets itself be read."""
+        return self.values.attempt(
+            None, lambda: {self.values.key(k): item for k, item in islice(value.items(), MAX_NODES)}
+        )
 
-    def _wrong(self, value: object, field: str, expected: str) -> None:
-        self.misuse(InvalidValueError, f"{field} is {_brief(value)}, not {expected}; coerced")
+    def _elements(self, value: Any, path: Path) -> list[Any]:
+        """The elements of an iterable; anything else is the only one."""
+        if not self.values.attempt(True, isinstance, value, _SINGLE):
+            elements: list[Any] | None
+            elements = self.values.attempt(None, lambda: list[Any](islice(value, MAX_NODES)))
+            if elements is not None:
+                return elements
+        self._wrong(value, path, "not a list; coerced")
+        return [value]
+
+    def _wrong(self, value: object, path: Path, what: str) -> None:
+        shown = brief(value)
+        if type(value) in (int, float, bool):
+            shown = self.values.attempt(shown, repr, value)[:80]
+        at = "".join(f"[{name}]" if type(name) is int else f".{name}" for name in path)
+        self.misuse(InvalidValueError, f"{at[1:]} is {shown}, {what}")
+
+
+def _number(value: Any, kind: Callable[[Any], Any]) -> Any:
+    number = kind(value)
+    sound = not isinstance(value, (bool, str, bytes)) and (kind is float or number == value)
+    return number if sound and 0 <= number <= _MOST else None
 
 
 def _is_sound(option: Option) -> bool:
@@ -217,11 +217,9 @@ def _is_sound(option: Option) -> bool:
     )
 
 
-def _brief(value: object) -> str:
-    """A value in a message: strings and numbers as they are, of others the type."""
-    if isinstance(value, (str, int, float)) and len(str(value)) <= 40:
-        return repr(value)
-    return f"of type {type_name(type(value))}"
+def _is_marker(clean: dict[str, Any]) -> bool:
+    key: str = next(iter(clean), "")
+    return key.startswith("$") and not key.startswith("$$")
 
 
 def trace(trace: TracebackType | None) -> str | None:
@@ -236,4 +234,4 @@ def trace(trace: TracebackType | None) -> str | None:
     if len(frames) > _TRACEBACK_FRAMES:
         half = _TRACEBACK_FRAMES // 2
         frames[half:-half] = [f"… {len(frames) - _TRACEBACK_FRAMES} more frames …"]
-    return encodable("\n".join(frames)) or None
+    return "\n".join(frames) or None

@@ -12,25 +12,16 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from decisionlog.digest import Digest
-from decisionlog.model import (
-    Damage,
-    Decision,
-    Outcome,
-    Problem,
-    Run,
-    RunMetrics,
-    RunStatus,
-    RunSummary,
-)
+from decisionlog.model import Damage, Decision, Outcome, Problem, Run, RunStatus, RunSummary
 from decisionlog.records import (
     MAX_LINE_BYTES,
     SEAL_BYTES,
@@ -45,7 +36,7 @@ from decisionlog.records import (
     unseal,
 )
 
-_LONGEST = MAX_LINE_BYTES + SEAL_BYTES
+_LONGEST = MAX_LINE_BYTES + SEAL_BYTES - 1
 _NAMED = 1000
 """How many places of damage are named one by one."""
 _TOO_LONG = "a line longer than any record"
@@ -289,72 +280,60 @@ class Assembler(Ledger):
     def _put_aside(self, record: Decision | Outcome | Choice) -> None:
         self._unknown.append(msgspec.to_builtins(record))
 
+    def _told(self, status: RunStatus) -> RunEnded:
+        """The last record, or one made up of what is known."""
+        ended = self.ended or RunEnded(status, _NEVER)
+        narrative = ended.narrative or self.digest.narrative(ended.status)
+        metrics, highlights = self.digest.metrics(), self.digest.highlights()
+        return replace(ended, narrative=narrative, metrics=metrics, **highlights)
+
     def run(self, run_id: str, status: RunStatus = RunStatus.RUNNING, torn_bytes: int = 0) -> Run:
         """The run; `status` is that of one that has not ended, which the file alone cannot tell."""
-        started, ended = self.started, self.ended
-        given: dict[str, Any] = {"status": status, "narrative": self.digest.narrative(status)}
-        extra: dict[str, Any] = {}
+        started, ended, told = self.started, self.ended, self._told(status)
+        given = {name: getattr(told, name) for name in _FROM_END}
         if started is not None:
             given |= {name: getattr(started, name) for name in _FROM_START}
-            extra |= started.extra
-        if ended is not None:
-            given |= {name: getattr(ended, name) for name in _FROM_END}
-            extra |= ended.extra
         return Run(
             id=run_id,
             started_at=_start(run_id, started),
             completed_at=ended.timestamp if ended is not None else None,
+            duration_ms=ended.duration_ms if ended is not None else None,
             decisions=sorted(self._decisions.values(), key=attrgetter("seq")),
             problems=sorted(self._problems, key=attrgetter("seq")),
-            metrics=self.digest.metrics(),
             unknown=self._unknown,
             lost_records=self.lost,
             damage=self.damage(torn_bytes),
-            extra=extra,
+            extra=(started.extra if started is not None else {}) | told.extra,
             **given,
         )
 
     def summary(self, run_id: str, status: RunStatus) -> RunSummary:
         """The same at a glance."""
-        ended = self.ended
-        if ended is not None:
-            status, narrative = ended.status, ended.narrative
-        else:
-            narrative = self.digest.narrative(status)
-        metrics, highlights = self.digest.metrics(), self.digest.highlights()
-        return _summary(run_id, self.started, ended, status, narrative, metrics, highlights)
+        made = summary(run_id, self.started, self._told(status))
+        return made if self.ended is not None else replace(made, duration_ms=None)
 
 
+_NEVER = datetime.fromtimestamp(0, UTC)
 _FROM_START = (
     "goal_id goal_description input_data tags parent_run_id parent_decision_id host pid "
     "writer".split()
 )
-_FROM_END = "status narrative output_data error error_type traceback duration_ms".split()
-_HIGHLIGHTS = "problem_count key_decisions critical_problems warnings successes".split()
+_FROM_END = "status narrative metrics output_data error error_type traceback".split()
+_SUMMED_UP = (
+    "status narrative duration_ms problem_count key_decisions critical_problems warnings "
+    "successes".split()
+)
 
 
-def summary(run_id: str, started: RunStarted, ended: RunEnded) -> RunSummary:
+def summary(run_id: str, started: RunStarted | None, ended: RunEnded) -> RunSummary:
     """What the first and the last record say of a run."""
-    highlights = {name: getattr(ended, name) for name in _HIGHLIGHTS}
-    return _summary(
-        run_id, started, ended, ended.status, ended.narrative, ended.metrics, highlights
-    )
-
-
-def _summary(
-    run_id: str, started: RunStarted | None, ended: RunEnded | None, status: RunStatus,
-    narrative: str, metrics: RunMetrics, highlights: dict[str, Any],
-) -> RunSummary:  # fmt: skip
     return RunSummary(
         run_id=run_id,
         goal_id=started.goal_id if started is not None else "",
-        status=status,
         started_at=_start(run_id, started),
-        duration_ms=ended.duration_ms if ended is not None else None,
-        decision_count=metrics.total_decisions,
-        success_rate=metrics.success_rate,
-        narrative=narrative,
-        **highlights,
+        decision_count=ended.metrics.total_decisions,
+        success_rate=ended.metrics.success_rate,
+        **{name: getattr(ended, name) for name in _SUMMED_UP},
     )
 
 

@@ -206,8 +206,8 @@ class Recorder:
             self._offer(chunks)
             await self._lanes[0].below(_BACKLOG_BYTES)
             if buffer.size < _TAKE_BYTES or not chunks:
-                # Not the whole interval: what comes right after this has to be written within it.
-                with anyio.move_on_after(self.settings.flush_interval * 0.8):
+                # Half the interval: what comes right now has to be written, not only taken, in it.
+                with anyio.move_on_after(self.settings.flush_interval / 2):
                     await self._hurry.wait()
 
     def _offer(self, chunks: list[Chunk]) -> None:

@@ -8,8 +8,6 @@ A line is a JSON object with a `"type"`, and ends in a checksum over what comes 
 programs is docs/format-v1.md.
 """
 
-# ruff: noqa: RUF012 - a Struct copies what its defaults hold
-
 from __future__ import annotations
 
 import platform
@@ -193,10 +191,13 @@ def decode(body: bytes) -> AnyRecord:
     """
     # Strict first: always keeping unknown fields costs three times as much.
     try:
-        record: Record = _decoder.decode(body)
-    except (msgspec.DecodeError, RecursionError):
-        return _decode_leniently(body)
-    return restore(record) if b'"$' in body else record
+        try:
+            record: Record = _decoder.decode(body)
+        except msgspec.DecodeError:
+            return _decode_leniently(body)
+        return restore(record) if b'"$' in body else record
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _decode_leniently(body: bytes) -> AnyRecord:
@@ -204,7 +205,7 @@ def _decode_leniently(body: bytes) -> AnyRecord:
         plain = _decode_plain(body)
     except msgspec.ValidationError as error:
         raise ValueError(f"not a record: {error}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
+    except msgspec.DecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
     if type(plain.get("type")) is not str:
         raise ValueError("not a record: no JSON object with a type")

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 REDACTED = "[redacted]"
 
-# A word of a key that gives it away wherever it stands.
+# A word of a key that gives it away wherever it stands, also when it is spelled as two.
 _SECRET_WORDS = frozenset(
     "password passwords passwd passcode pwd passphrase secret secrets credential credentials "
     "authorization cookie cookies jwt bearer apikey apikeys apitoken accesskey accesstoken "
@@ -18,15 +18,19 @@ _SECRET_WORDS = frozenset(
 )
 # `key`, `keys` and `tokens` are ordinary words ("primary_key", "max_tokens"), but not after these.
 _QUALIFIERS = frozenset(
-    "access account api app auth bearer bot client csrf deploy encryption hmac id license master "
-    "oauth personal private refresh secret security service session sign signing ssh ssl "
-    "subscription tls webhook xsrf".split()
+    "access account anthropic api app auth aws azure bearer bot client csrf deploy encryption hmac "
+    "license master oauth openai personal private refresh secret security service session sign "
+    "signing ssh ssl subscription tls webhook xsrf".split()
+)
+# Nor is a `token` always a secret, to a language model ("cost_per_token", "eos_token").
+_ORDINARY_TOKENS = frozenset(
+    "bos cls each eos every first last mask max min next pad per sep special stop unk".split()
 )
 _PASS_OF = frozenset("admin db ftp mail mysql pg postgres redis root smtp user".split())
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_KEY_CHARS = 200
 
 
-@lru_cache(8192)
 def is_secret(key: str) -> bool:
     """Whether a key of a mapping names a secret, in any of the usual spellings.
 
@@ -35,32 +39,44 @@ def is_secret(key: str) -> bool:
     >>> [is_secret(key) for key in ("token_count", "max_tokens", "keyboard", "primary_key")]
     [False, False, False, False]
     """
-    words = [word.lower() for word in _WORDS.findall(key[:200])]
-    if not words:
-        return False
-    if not _SECRET_WORDS.isdisjoint(words) or "".join(words) in _SECRET_WORDS:
+    return _is_secret(key[:_KEY_CHARS])
+
+
+@lru_cache(8192)
+def _is_secret(key: str) -> bool:
+    words = [word.lower() for word in _WORDS.findall(key)]
+    if not _SECRET_WORDS.isdisjoint(words) or words == ["auth"]:
         return True
-    if words[-1] == "token":
-        return True
+    if words[-1:] == ["token"]:
+        return len(words) == 1 or words[-2] not in _ORDINARY_TOKENS
     return any(
-        (word in ("key", "keys", "token", "tokens") and before in _QUALIFIERS)
+        before + word in _SECRET_WORDS
+        or (word in ("key", "keys", "tokens") and before in _QUALIFIERS)
         or (word == "pass" and before in _PASS_OF)
         for before, word in pairwise(words)
     )
 
 
+# Each alternative starts at the beginning of a word only, and stops where the next could start, so
+# the time taken is linear.
 _IN_TEXT = re.compile(
     r"""
-    (?P<scheme>\b(?:bearer|basic)\s+) [\w.~+/=-]{6,}                      # Bearer abc…
-    | (?P<url>(?<![\w+.-])[a-z][a-z0-9+.-]*://[^\s/:@]*:) [^\s/@]+ (?=@)  # postgres://me:secret@host
-    | (?P<key>(?<![\w.-])[a-z][\w.-]*) ["']?\s*[=:]\s*                   # api_key=…, "password": …
+    (?P<scheme>\b(?:bearer|basic)\s+) [\w.~+/=-]{6,}                     # Bearer abc…
+    | (?P<url>(?<![\w+.-])[a-z][a-z0-9+.-]*://[^\s/:@]*:) [^\s/]+ (?=@)  # postgres://me:secret@host
+    | (?P<key>(?<![\w.-])(?P<name>[\w.-]+(?:[ ][\w.-]+)?)                # api_key=…, "password": …
+        \\{0,8}["']?\]?\s*[=:]+(?!//)>?\s*)
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_SECRET_VALUE = re.compile(
-    r"""(?:bearer|basic)\s+\S+ | "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' | [^\s,;&"'{}()\[\]]*""",
-    re.VERBOSE | re.IGNORECASE,
-)
+_VALUE = r"""
+    (?:bearer|basic)\s+\S+
+    | [bru]{0,2}(?: "[^"\\]*(?:\\.[^"\\]*)*"? | '[^'\\]*(?:\\.[^'\\]*)*'? )
+    | \\{1,8}(?: "[^"]*"? | '[^']*'? )
+    | """
+_FLAGS = re.VERBOSE | re.IGNORECASE | re.DOTALL
+_SECRET = re.compile(_VALUE + r"""[^\s,;&"'(){}\[\]]*""", _FLAGS)
+_HEADER = re.compile(_VALUE + r"[^\r\n]*", _FLAGS)
+_BRACKET = re.compile(r"([(\[{])|[)\]}]")
 
 
 def redact_text(text: str) -> str:
@@ -73,14 +89,27 @@ def redact_text(text: str) -> str:
     done = position = 0
     while match := _IN_TEXT.search(text, position):
         position = match.end()
-        secret_from = match.end("scheme" if match["scheme"] else "url")
-        if match["key"]:
-            if not is_secret(match["key"]):
+        start = match.end(match.lastgroup or 0)
+        if name := match["name"]:
+            if not is_secret(name):
                 continue
-            secret_from = match.end()
-            value = _SECRET_VALUE.match(text, secret_from)
-            position = value.end() if value else secret_from
-        if position > secret_from:
-            kept += text[done:secret_from], REDACTED
+            position = _end_of_secret(text, start, name)
+        if position > start:
+            kept += text[done:start], REDACTED
             done = position
     return "".join(kept) + text[done:]
+
+
+def _end_of_secret(text: str, start: int, name: str) -> int:
+    # What a header holds may be several secrets; it goes as far as the line.
+    is_header = name.lower().endswith(("authorization", "cookie", "cookies"))
+    value = (_HEADER if is_header else _SECRET).match(text, start)
+    end = value.end() if value else start
+    if text[end : end + 1] not in ("(", "[", "{"):
+        return end
+    depth = 0
+    for bracket in _BRACKET.finditer(text, end):
+        depth += 1 if bracket[1] else -1
+        if depth == 0:
+            return bracket.end()
+    return len(text)

@@ -21,7 +21,7 @@ from decisionlog import errors
 from decisionlog.clock import Clock, SystemClock
 from decisionlog.context import Frame, current, decision_at, open_runtimes, set_node
 from decisionlog.errors import brief
-from decisionlog.handles import NO_RUN, DecisionHandle, RunHandle, open_decision
+from decisionlog.handles import NO_RUN, DecisionHandle, RunHandle, open_decision, truth
 from decisionlog.intake import Intake
 from decisionlog.model import DecisionType, Option
 from decisionlog.recorder import FlushRequest, Recorder, Settings
@@ -239,10 +239,10 @@ class Runtime(Scopes):
                 raise errors.WriteError(what)
 
     def _disconnect(self) -> list[str]:
-        runs, self.runs = self.runs, {}
-        for run in runs.values():
+        left, self.runs = list(self.runs.values()), {}
+        for run in left:
             run.disconnect()
-        return list(runs)
+        return [run.id for run in left]
 
     def recorder(self) -> Recorder | None:
         """The recorder, while the runtime is open; a forked child gets one of its own."""
@@ -325,30 +325,24 @@ class Runtime(Scopes):
     ) -> None:  # fmt: skip
         """End the current run, or the one named."""
         if run := self._in_progress(run_id, "its end"):
-            (run.succeed if success else run.fail)(narrative=narrative, output_data=output_data)
+            say = run.succeed if truth(self, success) else run.fail
+            say(narrative=narrative, output_data=output_data)
             run.end(None)
             await self._room()
 
     def set_node(self, node_id: str) -> None:
         """Name the node for the decisions that follow in this context, until the run ends."""
-        if self._in_progress(None, "the node {} names nothing", node_id):
-            frame = current(self)
-            if frame is not None:
-                set_node.set((frame.run, frame.node, self.intake.text(node_id, "node_id")))
+        run = self._in_progress(None, "the node {} names nothing", node_id)
+        if run is not None and (frame := current(self, run)) is not None:
+            with self.guard:
+                set_node.set((run, frame.node, self.intake.text(node_id, "node_id")))
 
     async def decide(
-        self,
-        intent: str,
-        options: Options,
-        chosen: str,
-        reasoning: str,
-        node_id: str | None = None,
-        decision_type: DecisionType | str = DecisionType.CUSTOM,
-        constraints: Sequence[str] | None = None,
-        context: Mapping[str, Any] | None = None,
-        *,
+        self, intent: str, options: Options, chosen: str, reasoning: str,
+        node_id: str | None = None, decision_type: DecisionType | str = DecisionType.CUSTOM,
+        constraints: Sequence[str] | None = None, context: Mapping[str, Any] | None = None, *,
         run_id: str | None = None,
-    ) -> str:
+    ) -> str:  # fmt: skip
         """Record a decision; it is pending until `record_outcome`.
 
         Returns:
@@ -365,29 +359,22 @@ class Runtime(Scopes):
         return decision.id
 
     async def record_outcome(
-        self,
-        decision_id: str,
-        success: bool,
-        result: Any = None,
-        error: str | BaseException | None = None,
-        summary: str = "",
-        state_changes: Mapping[str, Any] | None = None,
-        tokens_used: int = 0,
-        latency_ms: float = 0,
-        *,
-        run_id: str | None = None,
-    ) -> None:
+        self, decision_id: str, success: bool, result: Any = None,
+        error: str | BaseException | None = None, summary: str = "",
+        state_changes: Mapping[str, Any] | None = None, tokens_used: int = 0,
+        latency_ms: float = 0, *, run_id: str | None = None,
+    ) -> None:  # fmt: skip
         """Record what came of a decision; without `latency_ms`, the time since it was made."""
         run = self._in_progress(run_id, "the outcome of {} is not recorded", decision_id)
         if run is None:
             return
-        decision = run.pending.get(decision_id) if type(decision_id) is str else None
+        decision = run.pending.get(decision_id) if isinstance(decision_id, str) else None
         if decision is not None:
-            decision.say(
+            if decision.say(
                 success, result, error, summary, tokens_used, state_changes, latency_ms=latency_ms
-            )
-            decision.end(None)
-            await self._room()
+            ):
+                decision.end(None)
+                await self._room()
         elif run.made(decision_id):
             what = f"{decision_id} of {run.id} has an outcome; another one is ignored"
             self.misuse(errors.EndedError, what)
@@ -396,15 +383,10 @@ class Runtime(Scopes):
             self.misuse(errors.UnknownDecisionError, what)
 
     async def report_problem(
-        self,
-        severity: str,
-        description: str,
-        decision_id: str | None = None,
-        root_cause: str | None = None,
-        suggested_fix: str | None = None,
-        *,
+        self, severity: str, description: str, decision_id: str | None = None,
+        root_cause: str | None = None, suggested_fix: str | None = None, *,
         run_id: str | None = None,
-    ) -> str:
+    ) -> str:  # fmt: skip
         """Record that something went wrong; `severity` is "critical", "warning" or "minor".
 
         Returns:
@@ -414,12 +396,9 @@ class Runtime(Scopes):
         if run is None:
             return ""
         problem_id = run.report_problem(
-            severity,
-            description,
-            decision_id=decision_id,
-            root_cause=root_cause,
+            severity, description, decision_id=decision_id, root_cause=root_cause,
             suggested_fix=suggested_fix,
-        )
+        )  # fmt: skip
         await self._room()
         return problem_id
 
@@ -470,7 +449,10 @@ class Runtime(Scopes):
     ) -> RunHandle | None:
         if self.inert:
             return None
-        run = self.current_run if run_id is None else self.runs.get(run_id)
+        if run_id is None:
+            run = self.current_run
+        else:
+            run = self.runs.get(run_id) if isinstance(run_id, str) else None
         if run is None:
             which = "no run" if run_id is None else f"no run {brief(run_id)}"
             what = f"{which} is in progress here; {consequence.format(brief(value))}"
@@ -592,5 +574,5 @@ def _after_fork() -> None:
         runtime.after_fork()
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch
     os.register_at_fork(after_in_child=_after_fork)

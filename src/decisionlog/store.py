@@ -45,8 +45,8 @@ from decisionlog.records import (
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 _BLOCK = 2**20
-_ENDS = 2**16
-"""How much of a file's head and tail a listing reads at first."""
+_TAIL = 2**14
+"""How much of a file's tail a listing reads at first."""
 _PAGE = 64
 
 
@@ -204,7 +204,7 @@ class RunStore:
         if not RUN_ID.fullmatch(run_id):
             raise RunNotFoundError(f"{run_id!r:.120} is no run id")
         try:
-            return _open(self._runs / f"{run_id}.jsonl", "rb")
+            return _open(self._runs / f"{run_id}.jsonl")
         except FileNotFoundError:
             raise RunNotFoundError(f"there is no run {run_id} in {self.path}") from None
         except OSError as error:
@@ -214,11 +214,12 @@ class RunStore:
         """All lines of a run; how many bytes are left over, and how it stands."""
         with self._open(run_id) as file:
             scanner = Scanner()
-            for line in _lines(file, scanner):
-                into.add(line)
-            live = into.ended is None and self._is_live(file, into)
-            for line in () if live else _lines(file, scanner):
-                into.add(line)  # written between the two looks, before the writer went
+            for _ in range(2):  # its writer may have ended it between the two looks, and gone
+                for line in _lines(file, scanner):
+                    into.add(line)
+                live = into.ended is None and self._is_live(file, into)
+                if live:
+                    break
         into.finish()
         if into.ended is not None:
             return scanner.torn_bytes, into.ended.status
@@ -227,7 +228,7 @@ class RunStore:
     def _load(self, run_id: str) -> Run:
         run = Assembler()
         torn_bytes, status = self._read(run_id, run)
-        with suppress(OSError), _open(self._evaluations / f"{run_id}.jsonl", "rb") as file:
+        with suppress(OSError), _open(self._evaluations / f"{run_id}.jsonl") as file:
             for line in _lines(file, Scanner()):
                 if type(line.record) is Evaluated:
                     run.take(line.record)
@@ -353,13 +354,13 @@ class RunStore:
         return removed
 
 
-def _open(path: Path, mode: Literal["rb", "a+b"]) -> IO[bytes]:
+def _open(path: Path, mode: Literal["rb", "a+b"] = "rb") -> IO[bytes]:
     """Open a file of ours: never through a symbolic link, and never one that is no regular file.
 
     Raises:
         OSError: it is not there, or something else.
     """
-    return open(path, mode, buffering=0, opener=_opener)
+    return open(path, mode, buffering=-1 if mode == "rb" else 0, opener=_opener)
 
 
 def _opener(path: str, flags: int) -> int:
@@ -378,25 +379,15 @@ def _lines(file: IO[bytes], scanner: Scanner) -> Iterator[Line]:
 
 
 def _first_line(file: IO[bytes]) -> Line | None:
-    """The head of a file."""
-    scanner = Scanner()
-    size = _ENDS
-    while scanner.torn_bytes <= MAX_LINE_BYTES and (data := file.read(size)):
-        for line in scanner.feed(data):
-            return line
-        size = _BLOCK
-    return None
+    return next(Scanner().feed(file.readline(MAX_LINE_BYTES)), None)
 
 
 def _last_line(file: IO[bytes]) -> Line | None:
-    """The tail of a file."""
     size = file.seek(0, os.SEEK_END)
-    span = _ENDS
-    while span <= 2 * MAX_LINE_BYTES:
+    for span in (_TAIL, 2 * MAX_LINE_BYTES):
         file.seek(max(0, size - span))
         tail = file.read(span)
         start = tail.rfind(b"\n", 0, -1) + 1
         if start or span >= size:
             return next(Scanner().feed(tail[start:]), None)
-        span *= 8
     return None

@@ -1,8 +1,9 @@
 """Any value to one that JSON can hold: never an exception, never nothing, never a secret.
 
-`Values.clean` is an iterative pass over the caller's containers; it comes before msgspec because
-msgspec alone writes NaN as null, raises on lone surrogates, and crashes on a cyclic dict when the
-thread's stack is small. Small flat dicts, the common case, are looked at once and not copied.
+`Values.clean` is an iterative pass over the caller's containers. It comes before msgspec, because
+msgspec alone writes NaN as null, and crashes on a cyclic dict when the thread's stack is small.
+Small flat dicts, the common case, are looked at in one go. `fit` is for when msgspec
+refuses a record, or it is too large: it spells out what does not encode, and cuts what is too long.
 
 What JSON lacks becomes a marker, a dict whose key starts with `$` (a user's own such key gets a
 second `$`): `$float`, `$int`, `$bytes`, `$repr` and `$error` say what stood there, `$cut`,
@@ -18,29 +19,40 @@ import os
 import threading
 import uuid
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set, ValuesView
+from contextlib import suppress
 from enum import Enum
 from itertools import islice
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
 from decisionlog.redaction import is_secret, redact_text
 
-MAX_DEPTH = 64
-MAX_NODES = 100_000
-"""How much of one value is looked at, element by element; lists of plain numbers and strings count
-as one. Beyond it a value only tells how many elements are missing."""
-
-Redact: TypeAlias = Callable[[tuple[str | int, ...], Any], Any]
+T = TypeVar("T")
+Path: TypeAlias = tuple[str | int, ...]
+Redact: TypeAlias = Callable[[Path, Any], Any]
 """A hook `redact(path, value) -> value`; `path` is e.g. `("result", "rows", 0, "name")`."""
 
-_ATOMS = frozenset({str, int, bool, type(None)})
-_NUMBERS = frozenset({int, float, bool})
-_AS_TEXT = (datetime.date, datetime.time, datetime.timedelta, decimal.Decimal, uuid.UUID)
+MAX_DEPTH = 64
+MAX_NODES = 100_000
+"""How many elements of one value are looked at; a long text counts as several. Beyond it a value
+only tells how many elements are missing."""
+
+# As they are, but to a type checker nothing follows from them: values remain `Any`.
+is_a: Callable[[object, Any], bool] = isinstance
+type_of: Callable[[object], type[Any]] = type
+_NODE_CHARS = 640
 _REPR_CHARS = 1000
+_FEW = 100
 _KNOWN_KEYS = 4096
+_IN_GROUP = 20
+_ATOMS: frozenset[object] = frozenset({str, int, bool, type(None)})
+_SNAPSHOT = frozenset[Any]((list, tuple, set, frozenset, range, type_of(dict[Any, Any]().items())))
+_BASES = ((str, str.__str__), (int, int.__int__), (float, float.__float__))
+_AS_TEXT = (datetime.timedelta, decimal.Decimal, uuid.UUID)
+_METHODS = ("model_dump", "tolist", "isoformat")  # of pydantic, numpy, datetimes and others
 _encode = msgspec.json.Encoder().encode
 
 
@@ -51,72 +63,113 @@ class Values:
     is asked after that, for every value.
     """
 
-    __slots__ = ("_harmless", "hook", "interrupts", "max_bytes", "redacting")
+    __slots__ = ("harmless", "hook", "interrupts", "longest", "max_bytes", "redacting")
 
     def __init__(self, redact: bool | Redact = True, max_bytes: int = 2**20) -> None:
         self.hook = redact if callable(redact) else None
         self.redacting = redact is not False
         self.max_bytes = max_bytes
-        self._harmless: set[str] = set()
+        self.longest = max_bytes // 4
+        """How many characters are below the limit in any case."""
+        self.harmless: set[str] = set()
+        """Keys seen before that are written as they are."""
         self.interrupts: dict[int, BaseException] = {}
         """By thread; the record that was being made comes first, then it is raised."""
 
     def clean(self, value: Any, *path: str | int) -> Any:
-        """`value` as plain dicts, lists, strings, numbers, booleans and None. Never raises: a
-        KeyboardInterrupt or SystemExit from one of the value's methods waits in `interrupts`.
+        """`value` as plain dicts, lists, strings, integers, finite floats, booleans and None. Never
+        raises: a KeyboardInterrupt or SystemExit from a method of the value waits in `interrupts`.
         """
-        if self.hook is None:
-            kind = type(value)
-            if kind in _ATOMS:
-                return value
-            if kind is dict and self._is_plain(value):
-                return value
-        return _Walk(self, path).run(value)
+        if self.hook is not None:
+            return _Walk(self, self.hook).run(value, path)
+        kind = type_of(value)
+        if kind is str or value is None or kind is bool:
+            return value
+        if kind is dict and len(value) <= _FEW:
+            harmless, longest, copy = self.harmless, self.longest, value.copy()
+            for key, item in copy.items():
+                if type_of(key) is not str or (key not in harmless and not self._is_harmless(key)):
+                    break
+                kind = type_of(item)
+                if kind is str:
+                    if len(item) > longest:
+                        break
+                elif kind is int:
+                    if not -(2**63) <= item < 2**64:
+                        break
+                elif (
+                    item is not None
+                    and kind is not bool
+                    and (kind is not float or not isfinite(item))
+                ):
+                    break
+            else:
+                return copy
+        return _Walk(self, None).run(value, path)
 
-    def _is_plain(self, value: dict[Any, Any]) -> bool:
-        harmless = self._harmless
-        for key, item in value.items():
-            if key not in harmless and not self._is_harmless(key):
-                return False
-            kind = type(item)
-            if kind in _ATOMS:
-                continue
-            if kind is float and isfinite(item):
-                continue
+    def _is_harmless(self, key: str) -> bool:
+        if key.startswith("$") or self.hides(key):
             return False
+        if len(self.harmless) >= _KNOWN_KEYS:  # keys may be data
+            self.harmless.clear()
+        if len(key) < _NODE_CHARS:
+            self.harmless.add(key)
         return True
 
-    def _is_harmless(self, key: object) -> bool:
-        if type(key) is not str or key.startswith("$") or (self.redacting and is_secret(key)):
-            return False
-        if len(self._harmless) < _KNOWN_KEYS:  # keys may be data
-            self._harmless.add(key)
-        return True
+    def hides(self, key: str) -> bool:
+        """Whether what stands under this key is a secret."""
+        return self.redacting and is_secret(key)
 
     def text(self, value: object, *path: str | int) -> str:
-        """`value` as a string that encodes, with what the hook makes of it; cut if need be."""
-        if self.hook is not None:
-            value = self.clean(value, *path)
-        text = value if type(value) is str else self.str_of(value)
-        return cut_text(encodable(text), self.max_bytes)
+        """`value` as a string: what is none becomes the JSON of what is recorded of it."""
+        clean = self.clean(value, *path)
+        return "" if clean is None else _json(clean)
 
-    def str_of(self, value: object) -> str:
-        """`str(value)`, or what can be said of a value that does not tell."""
+    def key(self, key: object) -> str:
+        """The key of a mapping as a string."""
+        if type(key) is str:
+            return key
+        if type(key) is bytes:
+            return key.decode(errors="backslashreplace")
+        return _json(_Walk(self, None).run(key, ()))
+
+    def said(self, error: BaseException) -> str:
+        """What an exception says, or its type's name when it says nothing; of a group also what
+        those in it say.
+        """
+        errors: list[Any] = [error]
+        texts = [self._said(error) or type_name(type_of(error))]
+        for each in errors:
+            if is_a(each, BaseExceptionGroup) and len(errors) < _IN_GROUP:
+                errors += each.exceptions[:_IN_GROUP]
+                texts += [f"{type_name(type_of(e))}: {self._said(e)}" for e in errors[len(texts) :]]
+        return "; ".join(texts)
+
+    def _said(self, error: BaseException) -> str:
         try:
-            text = str(value)
-            return text if type(text) is str else str.__str__(text)
-        except BaseException as error:
-            self.interrupted_by(error)
-            return f"<{type_name(type(value))}: {type_name(type(error))} in str()>"
-
-    def error_text(self, error: BaseException) -> str:
-        """What an exception says, without secrets; its type's name when it says nothing."""
-        text = encodable(self.str_of(error)) or type_name(type(error))
-        return self.redact_text(cut_text(text, self.max_bytes))
+            if _holds_containers(error):
+                args = error.args
+                return _json(_Walk(self, None).run(args[0] if len(args) == 1 else args, ()))
+            return str.__str__(str(error))
+        except BaseException as failure:
+            return _json(self.unreadable(error, failure))
 
     def redact_text(self, text: str) -> str:
         """An error text without secrets, unless redaction is off."""
-        return redact_text(text) if self.redacting else text
+        return redact_text(cut_text(text, self.max_bytes)) if self.redacting else text
+
+    def attempt(self, default: T, call: Callable[..., T], *args: Any) -> T:
+        """What a call comes to that may run code of the value's own; never an exception."""
+        try:
+            return call(*args)
+        except BaseException as error:
+            self.interrupted_by(error)
+            return default
+
+    def unreadable(self, value: object, error: BaseException) -> dict[str, Any]:
+        """What there is to say of a value that cannot be read."""
+        self.interrupted_by(error)
+        return {"$unreadable": type_name(type(value)), "error": type_name(type(error))}
 
     def interrupted_by(self, error: BaseException) -> None:
         """Keep what is the user's own and not to be swallowed."""
@@ -129,260 +182,275 @@ class Values:
             raise error
 
 
-_Path: TypeAlias = tuple[str | int, ...]
-_Items: TypeAlias = Iterator[tuple[Any, Any]]
+class _Node:
+    """A container, and the copy that is to be filled with its elements."""
 
+    __slots__ = ("copy", "items", "parent", "path", "source")
 
-class _Frame:
-    """A container on the way down: what is left of it, and the copy it goes to."""
-
-    __slots__ = ("copy", "items", "name", "source")
-
-    def __init__(self, source: object, items: _Items, copy: Any, name: str | int) -> None:
+    def __init__(
+        self, source: object, items: Any, copy: Any, parent: _Node | None, path: Path
+    ) -> None:
         self.source = source
         self.items = items
         self.copy = copy
-        self.name = name
+        self.parent = parent
+        self.path = path
+
+    def put(self, key: Any, value: Any) -> None:
+        if type_of(self.copy) is list:
+            self.copy.append(value)
+        else:
+            while key in self.copy:  # 1 and "1" are two keys to Python and one to JSON
+                key = f"{key}_{len(self.copy)}"
+            self.copy[key] = value
+
+    def missing(self) -> int:
+        return len(self.items) - len(self.copy)
 
 
 class _Walk:
-    """One pass over one value. Iterative: depth and cycles are the caller's, not our stack's."""
+    """One pass over one value, breadth first: depth and cycles do not burden the stack, and of a
+    value that is too large it is the depths that are omitted.
+    """
 
-    __slots__ = ("active", "nodes", "path", "rules", "stack")
+    __slots__ = ("hook", "left", "nodes", "rules", "short")
 
-    def __init__(self, rules: Values, path: _Path) -> None:
+    def __init__(self, rules: Values, hook: Redact | None) -> None:
         self.rules = rules
-        self.path = path
-        self.stack: list[_Frame] = []
-        self.active: set[int] = set()
-        self.nodes = 0
+        self.hook = hook
+        self.left = MAX_NODES
+        self.short = min(_NODE_CHARS, rules.longest)
+        self.nodes: list[_Node] = []
 
-    def run(self, value: Any) -> Any:
-        top: list[Any] = []
-        self.place(top, 0, value, self.path)
-        while self.stack:
-            frame = self.stack[-1]
+    def run(self, value: Any, path: Path) -> Any:
+        clean = self.clean(value, None, path)
+        for node in self.nodes:  # more are added meanwhile
             try:
-                key, item = next(frame.items)
-            except StopIteration:
-                self.leave()
-                continue
+                self.fill(node)
             except BaseException as error:
-                self.put(frame.copy, "$unreadable", self.unreadable(frame.source, error))
-                self.leave()
-                continue
-            self.nodes += 1
-            if self.nodes > MAX_NODES:
-                self.put(frame.copy, "$omitted", {"$omitted": self.missing_from(frame)})
-                self.leave()
-                continue
-            path = self.where(key) if self.rules.hook else ()
-            self.place(frame.copy, key, item, path)
-        return top[0]
+                node.put("$unreadable", self.rules.unreadable(node.source, error))
+        return clean
 
-    def leave(self) -> None:
-        self.active.discard(id(self.stack.pop().source))
+    def fill(self, node: _Node) -> None:
+        """Copy the elements; the containers among them have their turn later."""
+        hook, copy, harmless = self.hook, node.copy, self.rules.harmless
+        is_list = type_of(copy) is list
+        items: Any = islice(node.items, self.left + 1 if self.left > 0 else 1)
+        if type_of(node.items) in _SNAPSHOT:
+            items = list(items)  # methods called below may change it
+            if is_list and hook is None and self.is_flat(items):
+                self.left -= len(items)
+                copy += items
+                return
+        for key, item in enumerate(items) if is_list else items:
+            self.left -= 1
+            if self.left < 0:
+                node.put("$omitted", {"$omitted": self.rules.attempt(None, node.missing)})
+                return
+            name = key
+            if not is_list and (type_of(key) is not str or key not in harmless):
+                name = self.rules.key(key)
+                self.left -= len(name) // _NODE_CHARS
+                if self.rules.hides(name):
+                    node.put(name, {"$redacted": True})
+                    continue
+                key = "$" + name if name.startswith("$") else name
+            kind = type_of(item)
+            if hook is not None or not (
+                (kind is str and len(item) < self.short)
+                or (kind is int and -(2**63) <= item < 2**64)
+                or (kind is float and isfinite(item))
+                or kind is bool
+                or item is None
+            ):
+                item = self.clean(item, node, (*node.path, name))
+            if is_list:
+                copy.append(item)
+            elif key in copy:
+                node.put(key, item)
+            else:
+                copy[key] = item
 
-    def missing_from(self, frame: _Frame) -> int | None:
+    def is_flat(self, items: list[Any]) -> bool:
+        """Whether these are numbers alone, which need no look at each."""
+        kinds = set(map(type, items))
+        if len(kinds) > 1 or len(items) > self.left:
+            return False
+        if float in kinds:
+            return all(map(isfinite, items))
+        return int in kinds and min(items) >= -(2**63) and max(items) < 2**64
+
+    def clean(self, value: Any, parent: _Node | None, path: Path) -> Any:
+        """The value if JSON holds it, a marker, or a copy to be filled."""
         try:
-            return len(frame.source) - len(frame.copy)  # type: ignore[arg-type]
-        except BaseException:
-            return None
-
-    def where(self, key: object) -> _Path:
-        names = (frame.name for frame in self.stack[1:])
-        return (*self.path, *names, key if isinstance(key, (str, int)) else str(key))
-
-    def put(self, copy: Any, key: Any, value: Any) -> None:
-        if type(copy) is list:
-            copy.append(value)
-        else:
-            copy[key] = value
-
-    def place(self, copy: Any, key: Any, value: Any, path: _Path) -> None:
-        """Put the clean value into the copy, or the container it opens onto the stack."""
-        try:
-            if type(copy) is dict:
-                name = key = self.key(key)
-                if self.rules.redacting and is_secret(name):
-                    copy[name] = {"$redacted": True}
-                    return
-                if name.startswith("$"):
-                    key = "$" + name
-                while key in copy:  # 1 and "1" are two keys to Python and one to JSON
-                    key += "_"
-            if self.rules.hook is not None:
-                value = self.rules.hook(path, value)
-            plain = self.plain(value)
+            if self.hook is not None:
+                value = self.hook(path, value)
+            return self.plain(value, parent, path)
         except BaseException as error:
-            plain = self.unreadable(value, error)
-        if type(plain) is not _Frame:
-            self.put(copy, key, plain)
-            return
-        if id(plain.source) in self.active:
-            self.put(copy, key, {"$cycle": True})
-        elif len(self.stack) >= MAX_DEPTH:
-            self.put(copy, key, {"$depth": MAX_DEPTH})
-        else:
-            self.put(copy, key, plain.copy)
-            plain.name = key
-            self.active.add(id(plain.source))
-            self.stack.append(plain)
+            return self.rules.unreadable(value, error)
 
-    def key(self, key: object) -> str:
-        if type(key) is str:
-            return encodable(key)
-        if isinstance(key, Enum):
-            key = key.value
-        return encodable(self.rules.str_of(key))[:_REPR_CHARS]
-
-    def plain(self, value: Any) -> Any:
-        """The value itself where JSON holds it, a marker, or a frame with its elements."""
-        kind = type(value)
+    def plain(self, value: Any, parent: _Node | None, path: Path) -> Any:
+        kind = type_of(value)
         if kind is str:
-            if len(value) * 4 > self.rules.max_bytes:  # may be over in UTF-8
-                return _cut(value, self.rules.max_bytes)
-            return encodable(value)
+            limit = self.rules.max_bytes
+            self.left -= min(len(value), limit) // _NODE_CHARS
+            return value if _size(value) <= limit else _cut(value, limit // 2)
+        if kind is int and not -(2**63) <= value < 2**64:
+            self.left -= value.bit_length() // 4 // _NODE_CHARS
+            return {"$int": hex(value)}
         if kind in _ATOMS:
-            if kind is int and not -(2**63) <= value < 2**64:
-                return {"$int": hex(value)}
             return value
         if kind is float:
             return value if isfinite(value) else {"$float": str(value)}
         if kind is dict:
-            return _Frame(value, iter(list(value.items())), {}, "")
-        if kind is list or kind is tuple or kind is set or kind is frozenset:
-            return self.sequence(value, value)
-        return self.known(value)
+            return self.later(value, value.items(), {}, parent, path)
+        if kind in _SNAPSHOT:
+            return self.later(value, value, [], parent, path)
+        return self.known(value, parent, path)
 
-    def sequence(self, source: object, elements: Iterable[Any]) -> Any:
-        if type(elements) is not list:
-            elements = list(islice(elements, MAX_NODES + 1))
-        kinds = set(map(type, elements))
-        if self.rules.hook is None and kinds <= _NUMBERS and all(map(isfinite, elements)):
-            if int not in kinds or -(2**63) <= min(elements) <= max(elements) < 2**64:
-                return elements
-        return _Frame(source, enumerate(elements), [], "")
+    def later(self, source: object, items: Any, copy: Any, parent: _Node | None, path: Path) -> Any:
+        depth, outer = 0, parent
+        while outer is not None:
+            if outer.source is source:
+                return {"$cycle": True}
+            depth, outer = depth + 1, outer.parent
+        if depth >= MAX_DEPTH:
+            return {"$depth": MAX_DEPTH}
+        self.nodes.append(_Node(source, items, copy, parent, path))
+        return copy
 
-    def known(self, value: Any) -> Any:
-        """Values of other people's types, by what they are known to offer."""
-        if isinstance(value, Enum):
-            return self.plain(value.value)
-        if isinstance(value, str):
-            return self.plain(str.__str__(value))
-        if isinstance(value, int):
-            return self.plain(int.__int__(value))
-        if isinstance(value, float):
-            return self.plain(float.__float__(value))
-        if isinstance(value, _AS_TEXT):
-            text: Any = msgspec.to_builtins(value)
-            return encodable(text) if type(text) is str else text
-        if isinstance(value, (bytes, bytearray, memoryview)):
+    def known(self, value: Any, parent: _Node | None, path: Path) -> Any:
+        """Values of other types, by what they are known to offer."""
+        kind = type_of(value)
+        if is_a(value, Enum):
+            return self.plain(value.value, parent, path)
+        for base, plain in _BASES:
+            if issubclass(kind, base):
+                return self.plain(plain(value), parent, path)
+        if is_a(value, _AS_TEXT):
+            return self.plain(str(value), parent, path)
+        if is_a(value, (bytes, bytearray, memoryview)):
             head = bytes(value[: self.rules.max_bytes // 2])
+            self.left -= len(head) // _NODE_CHARS
             marker: dict[str, Any] = {"$bytes": b64encode(head).decode()}
-            size = value.nbytes if isinstance(value, memoryview) else len(value)
-            return marker if len(head) == size else marker | {"bytes": size}
-        if isinstance(value, os.PathLike):
-            return encodable(os.fsdecode(os.fspath(value)))
-        if isinstance(value, BaseException):
-            text = self.rules.error_text(value)[:_REPR_CHARS]
-            return {"$error": type_name(type(value)), "text": text}
-        if isinstance(value, type):
+            size = memoryview(value).nbytes
+            return marker if len(head) == size else {**marker, "bytes": size}
+        if is_a(value, os.PathLike):
+            return self.plain(os.fsdecode(value), parent, path)
+        if is_a(value, BaseException):
+            marker = {"$error": type_name(kind)}
+            if _holds_containers(value):
+                return self.later(value, [("args", value.args)], marker, parent, path)
+            return marker | {"text": self.rules.redact_text(self.rules.said(value)[:_REPR_CHARS])}
+        if is_a(value, type):
             return self.representation(value)
-        if fields := _fields_of(value):
-            return _Frame(value, iter(fields), {}, "")
-        if isinstance(value, Mapping):
-            return _Frame(value, iter(value.items()), {}, "")
-        if isinstance(value, (list, tuple, Set, range)) or _is_deque(value):
-            return self.sequence(value, value)
-        size = getattr(value, "size", 0)
-        if type(size) is int and size > MAX_NODES:
-            return self.representation(value)
-        for method in ("model_dump", "tolist", "isoformat"):  # pydantic, numpy, pandas and others
-            if callable(getattr(value, method, None)):
+        if names := _fields_of(value):
+            fields = ((name, getattr(value, name)) for name in names if hasattr(value, name))
+            return self.later(value, fields, {}, parent, path)
+        if is_a(value, Mapping):
+            return self.later(value, value.items(), {}, parent, path)
+        if is_a(value, (Sequence, Set, ValuesView)):
+            return self.later(value, value, [], parent, path)
+        for method in _METHODS:
+            # Asked of the type: an instance may have every name one asks for, as mocks do.
+            if hasattr(kind, method) and getattr(value, "nbytes", 0) <= 8 * MAX_NODES:
                 converted = getattr(value, method)()
-                frame = self.plain(converted) if type(converted) is not type(value) else None
-                if type(frame) is _Frame:
-                    frame.source = value
-                if frame is not None:
-                    return frame
+                if type(converted) is not kind:
+                    return self.plain(converted, parent, path)
         return self.representation(value)
 
     def representation(self, value: object) -> dict[str, Any]:
-        return {"$repr": self.rules.redact_text(encodable(repr(value))[:_REPR_CHARS])}
-
-    def unreadable(self, value: object, error: BaseException) -> dict[str, Any]:
-        self.rules.interrupted_by(error)
-        return {"$unreadable": type_name(type(value)), "error": type_name(type(error))}
+        return {"$repr": self.rules.redact_text(str.__str__(repr(value))[:_REPR_CHARS])}
 
 
-def _fields_of(value: Any) -> list[tuple[str, Any]]:
-    if dataclasses.is_dataclass(value):
-        names = [f.name for f in dataclasses.fields(value)]
-    elif isinstance(value, msgspec.Struct):
-        names = list(value.__struct_fields__)
-    elif hasattr(type(value), "__attrs_attrs__"):
-        names = [a.name for a in type(value).__attrs_attrs__]
-    elif isinstance(value, tuple) and hasattr(type(value), "_fields"):
-        names = list(value._fields)  # type: ignore[attr-defined]
-    else:
-        return []
-    return [(name, getattr(value, name)) for name in names if hasattr(value, name)]
+def _fields_of(value: Any) -> Sequence[str]:
+    kind = type_of(value)
+    if dataclasses.is_dataclass(kind):
+        return [field.name for field in dataclasses.fields(kind)]
+    if issubclass(kind, msgspec.Struct):
+        return kind.__struct_fields__
+    if hasattr(kind, "__attrs_attrs__"):
+        return [attribute.name for attribute in kind.__attrs_attrs__]
+    return getattr(kind, "_fields", ()) if is_a(value, tuple) else ()
 
 
-def _is_deque(value: object) -> bool:
-    return type(value).__module__ == "collections" and type(value).__name__ in ("deque", "UserList")
+def _holds_containers(error: BaseException) -> bool:
+    """Whether what an exception says is the repr() of containers, which crashes CPython 3.12 and
+    later when they are deep and the thread's stack is small.
+    """
+    return type(error).__str__ is BaseException.__str__ and any(
+        is_a(arg, (dict, list, tuple, set, frozenset)) for arg in error.args
+    )
 
 
-def _cut(text: str, limit: int) -> Any:
-    """A long string inside a value: half of the limit is kept, so that what is around it is too."""
-    encoded = encodable(text).encode()
-    if len(encoded) <= limit:
-        return encodable(text)
-    return {"$cut": encoded[: limit // 2].decode(errors="ignore"), "bytes": len(encoded)}
+def _json(clean: Any) -> str:
+    """A clean value as a text."""
+    if is_a(clean, dict):
+        clean = clean.get("$repr", clean)
+    return clean if is_a(clean, str) else _encode(_spelled_out(clean)).decode()
 
 
 def fit(value: Any, limit: int) -> Any:
-    """A clean value, or a flat dict taken as it was, as it encodes within the limit; over it, the
-    head of its JSON and its size.
+    """A clean value as it encodes within the limit. A text that takes more is cut; of anything else
+    there is the head of its JSON.
     """
-    value = _scrub(value)
+    value = _spelled_out(value)
     encoded = _encode(value)
     if len(encoded) <= limit:
         return value
-    if type(value) is str:
-        return _cut(value, limit)
-    return {"$cut": encoded[:limit].decode(errors="ignore"), "bytes": len(encoded)}
+    return _cut(value if type(value) is str else encoded.decode(), limit)
 
 
-def _scrub(value: Any) -> Any:
-    kind = type(value)
-    if isinstance(value, str):
+def _spelled_out(value: Any) -> Any:
+    """A clean value without what does not encode."""
+    kind = type_of(value)
+    if kind is str:
         return encodable(value)
-    if kind is int:
-        return value if -(2**63) <= value < 2**64 else {"$int": hex(value)}
-    if kind is dict:
-        return {encodable(key): _scrub(item) for key, item in value.items()}
     if kind is list:
-        return [_scrub(item) for item in value]
-    return value
+        return [_spelled_out(item) for item in value]
+    if kind is not dict:
+        return value
+    node = _Node(value, (), {}, None, ())
+    for key, item in value.items():
+        node.put(encodable(key), _spelled_out(item))
+    return node.copy
+
+
+def _cut(text: str, limit: int) -> dict[str, Any]:
+    """As much of a text as fits the limit as JSON, and the size of the whole."""
+    size = _size(text)
+    head = encodable(text[:limit]).encode()[: limit - 40]
+    while True:
+        marker = {"$cut": head.decode(errors="ignore"), "bytes": size}
+        if len(_encode(marker)) <= limit:
+            return marker
+        head = head[: len(head) * 3 // 4]  # what has to be escaped takes more room
 
 
 def cut_text(text: str, limit: int) -> str:
-    """The text, or as much of it as fits the limit with a note of its size."""
-    if len(text) * 4 <= limit or len(encoded := text.encode()) <= limit:
-        return text
-    return f"{encoded[:limit].decode(errors='ignore')}… [cut, {len(encoded)} bytes]"
+    """The text as it encodes; when it is over the limit, as much of it as fits and its size."""
+    size = _size(text)
+    if size <= limit:
+        return encodable(text)
+    note = f"… [cut, {size} bytes]"
+    head = encodable(text[:limit]).encode()[: limit - len(note.encode())]
+    return head.decode(errors="ignore") + note
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(encodable(text).encode())
 
 
 def encodable(text: str) -> str:
     r"""The text with lone surrogates spelled out (`\udc80`): UTF-8 has no place for them."""
-    text = str.__str__(text)  # a subclass has no place in JSON either
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
 
 
 def type_name(kind: type) -> str:
-    """The full name of a type, without `builtins.`."""
-    module = str(kind.__module__)
-    name = encodable(str(kind.__qualname__))
-    return name if module == "builtins" else encodable(f"{module}.{name}")
+    """The full name of a type, without `builtins.`; its metaclass is not asked."""
+    name = str.__str__(type.__dict__["__qualname__"].__get__(kind))
+    with suppress(AttributeError):  # some types made in C have none
+        module = type.__dict__["__module__"].__get__(kind)
+        if type(module) is str and module != "builtins":
+            return f"{module}.{name}"
+    return name

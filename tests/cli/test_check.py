@@ -95,9 +95,10 @@ def test_records_which_the_writer_lost_are_a_loss(recorded: Recorded) -> None:
     assert result.returncode == 1
     assert "1 record lost, as its writer noted\n" in result.stdout
     assert "1 not whole" in result.stdout
-    assert "1 record lost: disk full\n" in (
-        decisionlog("tail", recorded.completed, recorded.path).stdout
-    )
+    tail = decisionlog("tail", recorded.completed, recorded.path)
+    assert "1 record lost: disk full\n" in tail.stdout
+    show = decisionlog("show", recorded.completed, recorded.path)
+    assert "✗ 1 record lost, as its writer noted\n" in show.stdout
 
 
 KILLED = """

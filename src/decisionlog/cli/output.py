@@ -95,19 +95,18 @@ def to_json(value: Any) -> bytes:
 
 def _is_json(value: Any) -> bool:
     """Whether it holds only numbers that JSON has: nan would become null."""
-    stack = [value]
+    stack: list[Any] = [value]
     while stack:
         each = stack.pop()
-        kind: type[Any] = type(each)
-        if kind is float or kind is int:
+        if isinstance(each, (int, float)):
             if not -_LARGEST < each < _LARGEST:
                 return False
-        elif kind is dict:
-            stack.extend(each.values())
-        elif kind is list or kind is tuple:
-            stack.extend(each)
-        elif issubclass(kind, msgspec.Struct):
-            stack.extend(getattr(each, name) for name in _fields_of(kind))
+        elif isinstance(each, dict):
+            stack += each.values()
+        elif isinstance(each, (list, tuple)):
+            stack += each
+        elif isinstance(each, msgspec.Struct):
+            stack += [getattr(each, name) for name in _fields_of(type(each))]
     return True
 
 
