@@ -20,6 +20,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 MEASURED = Path(".nox", ".measured").absolute()
 
+PARALLEL = ["--numprocesses=auto", "--dist=worksteal", "--quiet"]
 # The core is held to full coverage. This is the rest of the package.
 EDGE = [
     "src/decisionlog/__main__.py",
@@ -81,7 +82,7 @@ def tests(session: nox.Session) -> None:
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(parents=True)
     session.env["COVERAGE_FILE"] = str(data / ".coverage")
-    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *(session.posargs or PARALLEL))
     if not session.posargs:
         session.notify("coverage")
 

@@ -13,7 +13,6 @@ import pytest
 
 import decisionlog
 from decisionlog import (
-    InvalidValueError,
     Option,
     RunStatus,
     RunStore,
@@ -306,90 +305,6 @@ async def test_a_forked_child_starts_clean_with_the_old_run_as_parent(traces: Pa
     second, third = await store.load("second"), await store.load("third")
     assert (second.parent_run_id, second.parent_decision_id) == ("parent", "dec_7")
     assert third.parent_run_id is None
-
-
-# ---------------------------------------------------------------------- ids of runs
-
-
-@pytest.mark.parametrize("run_id", ["mine", "A-Z_09", "x" * 100])
-async def test_a_run_id_of_the_callers(run_id: str) -> None:
-    sink = MemorySink()
-    async with recorded(sink) as runtime, runtime.run("goal", run_id=run_id) as run:
-        pass
-    assert (run.id, sink.run_ids()) == (run_id, [run_id])
-
-
-@pytest.mark.parametrize(
-    "run_id", ["", "x" * 101, "../x", "team/run", "a\x00b", "a b", "ä", ".", 7, b"x", "run\n"]
-)
-async def test_a_run_id_that_will_not_do(run_id: Any) -> None:
-    sink = MemorySink()
-    async with recorded(sink, strict=False) as runtime:
-        async with runtime.run("goal", run_id=run_id) as run:
-            pass
-        assert (run.id, runtime.stats().misused) == ("run_1", 1)
-    assert sink.run_ids() == ["run_1"]
-    async with recorded(sink) as runtime:
-        with pytest.raises(InvalidValueError, match="another is made up"):
-            async with runtime.run("goal", run_id=run_id):
-                pass
-    assert sink.run_ids() == ["run_1"]
-
-
-async def test_a_run_id_that_was_used_before(traces: Any) -> None:
-    async with Runtime(traces, strict=True) as runtime:
-        async with runtime.run("goal", run_id="mine"):
-            # Still in the buffer or not: it is taken.
-            with pytest.raises(InvalidValueError, match="'mine' was used before"):
-                runtime.run("again", run_id="mine").__enter__()
-        async with runtime.run("goal") as made_up:
-            pass
-        with pytest.raises(InvalidValueError, match="was used before"):
-            runtime.run("again", run_id=made_up.id).__enter__()
-    async with Runtime(traces) as runtime:  # another process would see the file as well
-        async with runtime.run("again", run_id="mine") as run:
-            assert run.id != "mine"
-        assert runtime.stats().misused == 1
-
-
-async def test_ids_that_are_made_up_badly() -> None:
-    sink = MemorySink()
-    ids = iter(["../x", "twice", "twice"])
-
-    def next_id(now: datetime) -> str:
-        return next(ids)
-
-    async with recorded(sink, strict=False, new_run_id=next_id) as runtime:
-        for _ in range(3):
-            async with runtime.run("goal"):
-                pass
-        assert runtime.stats().misused == 2
-    first, twice, third = sink.run_ids()
-    assert twice == "twice"
-    assert first.startswith("run_20260101_") and third.startswith("run_20260101_")
-
-
-async def test_only_the_latest_ids_are_remembered() -> None:
-    sink = MemorySink()
-    async with recorded(sink, strict=False, new_run_id=lambda now: "fresh") as runtime:
-        for i in range(10_001):
-            async with runtime.run("goal", run_id=f"r{i}"):
-                pass
-        async with runtime.run("goal", run_id="r10000") as known:
-            pass
-        async with runtime.run("goal", run_id="r0") as forgotten:
-            pass
-    assert (known.id, forgotten.id) == ("fresh", "r0")
-
-
-@pytest.mark.parametrize("parent", ["../x", "a b/dec_1", "", 7, ["run_1"]])
-async def test_a_parent_that_is_none(parent: Any) -> None:
-    sink = MemorySink()
-    async with recorded(sink, strict=False) as runtime, runtime.run("around"):
-        async with runtime.run("goal", parent=parent):
-            pass
-        assert runtime.stats().misused == 1
-    assert sink.run("run_2").parent_run_id == "run_1"
 
 
 # ---------------------------------------------------------------------- the runtime itself

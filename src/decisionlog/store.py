@@ -213,7 +213,7 @@ class RunStore:
     def _read(self, run_id: str, into: Ledger) -> tuple[int, RunStatus]:
         """All lines of a run; how many bytes are left over, and how it stands."""
         with self._open(run_id) as file:
-            scanner = Scanner()
+            scanner, live = Scanner(), False
             for _ in range(2):  # its writer may have ended it between the two looks, and gone
                 for line in _lines(file, scanner):
                     into.add(line)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -39,8 +40,8 @@ class Shown(NamedTuple):
 
 def environment(**changes: str) -> dict[str, str]:
     """As on a computer where nobody has set anything."""
-    unset = ("DECISIONLOG_DIR", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "TZ", "PYTHONUTF8")
-    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    unset = "DECISIONLOG_DIR NO_COLOR FORCE_COLOR COLUMNS LINES TZ PYTHONUNBUFFERED PYTHONUTF8"
+    kept = {name: value for name, value in os.environ.items() if name not in unset.split()}
     return kept | {"PYTHONIOENCODING": "utf-8", "TERM": "xterm-256color"} | changes
 
 
@@ -88,14 +89,19 @@ def on_terminal(*args: object, width: int = 80, env: Mapping[str, str] | None = 
 @contextmanager
 def started(*args: object, **changes: str) -> Iterator[subprocess.Popen[str]]:
     """A command that runs until its output was read, or it is told to stop."""
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, args)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=environment(**changes),
-    )
+    # Shells have what they start in the background ignore ctrl-C, and it would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, *map(str, args)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            env=environment(**changes),
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     with process, _no_longer_than_the_limit(process):
         try:
             yield process

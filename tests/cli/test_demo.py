@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -10,16 +11,18 @@ import anyio
 import pytest
 from rich.cells import cell_len
 
+from decisionlog import Decision, Outcome, Problem, Run
+from decisionlog.cli.showcase import clearest
 from tests.cli.terminal import decisionlog, needs_terminal, on_terminal, started
 from tests.waiting import until
 
 
 def test_it_shows_the_runs_a_failure_and_the_way_on(tmp_path: Path) -> None:
-    result = decisionlog("demo", "--runs", 4, cwd=tmp_path)
+    result = decisionlog("demo", "--runs", 4, "--out", "my traces", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     table, *rest = result.stdout.split("\n\n")
     assert len(table.splitlines()) == 5
-    assert re.fullmatch(r"4 runs and \d+ records in [\d.]+ s, recorded in traces", rest[0])
+    assert re.fullmatch(r"4 runs and \d+ records in [\d.]+ s, recorded in my traces", rest[0])
     why = result.stdout.split("Why did ")[1].split("Look further")[0]
     assert re.search(r"^✗ Get .+ → wait-", why, re.MULTILINE)
     assert re.search(r"^├─✗ Next step for .+ → ", why, re.MULTILINE)
@@ -28,10 +31,28 @@ def test_it_shows_the_runs_a_failure_and_the_way_on(tmp_path: Path) -> None:
     commands = re.findall(r"^  python -m decisionlog (\w+.*?)  +\S", result.stdout, re.MULTILINE)
     assert [command.split()[0] for command in commands] == ["ls", "show", "check", "tail"]
     for command in commands:
-        further = decisionlog(*command.split(), cwd=tmp_path)
+        assert command.endswith(" 'my traces'")
+        further = decisionlog(*shlex.split(command), cwd=tmp_path)
         assert (further.returncode, further.stderr) == (0, ""), command
-    shown = decisionlog(*commands[1].split(), cwd=tmp_path).stdout
+    shown = decisionlog(*shlex.split(commands[1]), cwd=tmp_path).stdout
     assert shown.startswith("✗ fetch-")
+
+
+def test_the_failure_it_shows_is_the_one_that_takes_the_fewest_words() -> None:
+    def run(name: str, steps: int, *, failed: bool = True, critical: bool = True) -> Run:
+        failure = Outcome(False, cancelled=not failed)
+        inner = [Decision(f"{name}{n}", parent_id=name, outcome=failure) for n in range(steps)]
+        problem = Problem("p", "critical" if critical else "warning", decision_id=name)
+        return Run(name, decisions=[Decision(name, outcome=failure), *inner], problems=[problem])
+
+    for best, others in (
+        (run("short", 2), [run("trivial", 1), run("long", 3)]),
+        (run("critical", 5), [run("minor", 2, critical=False)]),
+        (run("failed", 5, critical=False), [run("cut off", 2, failed=False, critical=False)]),
+    ):
+        for failures in ([best, *others], [*others, best]):
+            assert clearest(failures) == (best, best.decisions[0])
+    assert clearest([run("trivial", 1), Run("empty")]) is None
 
 
 def test_json_is_the_report_and_the_runs_are_there(tmp_path: Path) -> None:

@@ -109,7 +109,7 @@ def test_it_runs_within_a_program_as_well(recorded: Recorded) -> None:
 def test_a_reader_who_has_seen_enough_ends_it_quietly(
     recorded: Recorded, command: str, options: list[str]
 ) -> None:
-    with started(command, *options, recorded.path, PYTHONUNBUFFERED="") as process:
+    with started(command, *options, recorded.path) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

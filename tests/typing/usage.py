@@ -126,21 +126,37 @@ async def scopes(runtime: Runtime) -> None:
         run.succeed({"done": 1}, narrative="how")
 
 
+def the_goal(goal: str, n: int = 1) -> str:
+    return f"{goal} {n}"
+
+
+def the_tags(goal: str, n: int = 1) -> dict[str, str]:
+    return {"n": str(n)}
+
+
+def each(names: list[str]) -> list[Option]:
+    return [Option(name) for name in names]
+
+
+def first(names: list[str]) -> str | None:
+    return names[0] if names else None
+
+
+def count_of(names: list[str]) -> dict[str, int]:
+    return {"count": len(names)}
+
+
 def decorators(runtime: Runtime) -> None:
-    @runtime.run(lambda goal, n: goal, tags=lambda goal, n: {"n": str(n)})
+    # (Lambdas do as well, but pyright, strict, wants to know the types of what they take.)
+    @runtime.run(the_goal, tags=the_tags)
     async def agent(goal: str, n: int = 1) -> list[int]:
         return [n]
 
-    @decisionlog.run("goal", input_data=lambda n: n)
+    @decisionlog.run("goal", input_data=the_goal)
     def plain(n: int) -> str:
         return str(n)
 
-    @decisionlog.decision(
-        "Pick",
-        options=lambda names: [Option(name) for name in names],
-        chosen=lambda names: names[0],
-        context=lambda names: {"count": len(names)},
-    )
+    @decisionlog.decision("Pick", options=each, chosen=first, context=count_of)
     async def pick(names: list[str]) -> str:
         return names[0]
 

@@ -80,8 +80,8 @@ def review(report: DemoReport, screen: Screen, *, program: str) -> Iterator[Text
         QUIET,
     )
     run_id = select.LAST
-    if clearest := _clearest(failures):
-        run, root = clearest
+    if failure := clearest(failures):
+        run, root = failure
         run_id = select.handle(run.id)
         happened = "get stuck" if run.status == RunStatus.STUCK else "fail"
         title = Text(f"\nWhy did {one_line(run.goal_id)} {happened}?", STRONG)
@@ -117,7 +117,7 @@ async def _read(report: DemoReport) -> tuple[list[RunSummary], list[Run]]:
     return summaries, [await store.load(each.run_id) for each in failed]
 
 
-def _clearest(failures: Sequence[Run]) -> tuple[Run, Decision] | None:
+def clearest(failures: Sequence[Run]) -> tuple[Run, Decision] | None:
     """The failure that takes the fewest words: a decision to which a critical problem was
     reported, if there is one, with what was tried inside it.
     """
