@@ -58,6 +58,9 @@ def interpreters() -> list[str]:
     return [f"3.{minor}" for minor in sorted(minors)] or ["3.11"]
 
 
+PYTHONS = interpreters()
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and likely mistakes."""
@@ -74,25 +77,28 @@ def types(session: nox.Session) -> None:
     session.run("pyright")
 
 
-@nox.session(python=interpreters())
+@nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """The tests, on each Python; arguments go to pytest (and then the coverage is not judged)."""
+    """The tests, on each Python, and their coverage on the first; arguments go to pytest."""
     session.install(".[cli]", *group("tests"))
-    data = MEASURED / session.name
-    shutil.rmtree(data, ignore_errors=True)
-    data.mkdir(parents=True)
-    session.env["COVERAGE_FILE"] = str(data / ".coverage")
-    session.run("coverage", "run", "-m", "pytest", *(session.posargs or PARALLEL))
-    if not session.posargs:
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+    elif session.python != PYTHONS[0]:
+        session.run("pytest", *PARALLEL)
+    else:
+        shutil.rmtree(MEASURED, ignore_errors=True)
+        MEASURED.mkdir(parents=True)
+        session.env["COVERAGE_FILE"] = str(MEASURED / ".coverage")
+        session.run("coverage", "run", "-m", "pytest", *PARALLEL)
         session.notify("coverage")
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Judges what the `tests` of all Pythons measured together; runs after them."""
+    """Judges what the `tests` of the first Python measured; runs after them."""
     session.install(*group("coverage"))
     session.env["COVERAGE_FILE"] = str(MEASURED / ".coverage")
-    session.run("coverage", "combine", "--quiet", *map(str, MEASURED.glob("tests-*")))
+    session.run("coverage", "combine", "--quiet", str(MEASURED))
     session.log("The edge, for information:")
     session.run("coverage", "report", f"--include={','.join(EDGE)}", log=False)
     session.log("The core, which must be complete:")

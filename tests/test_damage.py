@@ -539,14 +539,16 @@ async def test_the_longest_line_and_one_that_is_longer(traces: Path) -> None:
     records[2]["result"] = "x" * longest
     run = await read(traces, *map(sealed, records))
     assert (decisions(run), run.damage) == (BOTH, [])
-    records[2]["result"] += "x"
-    run = await read(traces, *map(sealed, records))
-    assert decisions(run) == [("dec_0", False), ("dec_1", True)]
-    lines = list(map(sealed, records))
-    assert [(d.line, d.offset, d.reason) for d in run.damage] == [
-        (3, len(lines[0]) + len(lines[1]), "a line longer than any record"),
-        (4, len(lines[0]) + len(lines[1]) + len(lines[2]), "before it, record 3 is missing"),
-    ]
+    for more in (1, 3 * 2**20):
+        records[2]["result"] = "x" * (longest + more)
+        lines = list(map(sealed, records))
+        run = await read(traces, *lines)
+        assert decisions(run) == [("dec_0", False), ("dec_1", True)]
+        third = len(lines[0]) + len(lines[1])
+        assert [(d.line, d.offset, d.reason) for d in run.damage] == [
+            (3, third, "a line longer than any record"),
+            (4, third + len(lines[2]), "before it, record 3 is missing"),
+        ]
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last", "torn"])

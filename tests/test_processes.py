@@ -291,20 +291,20 @@ with Runtime(sys.argv[1]) as runtime:
             def __del__(self):
                 run.report_problem("minor", "finaliser")
         signal.signal(signal.SIGALRM, lambda *_: run.report_problem("minor", "signal"))
-        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
-        for n in range(3000):
+        signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+        for n in range(1000):
             Cycle()
             with runtime.decision("x", ["a", "b"], context={"n": [n]}):
                 pass
         signal.setitimer(signal.ITIMER_REAL, 0)
 """
-    result = python(script, traces)
+    result = python(script, traces, measured=False)
     assert result.returncode == 0, result.stderr
     [run] = await runs(traces)
     assert run.damage == []
-    assert len(run.decisions) == run.metrics.successful_decisions == 3000
+    assert len(run.decisions) == run.metrics.successful_decisions == 1000
     texts = [problem.description for problem in run.problems]
-    assert texts.count("finaliser") > 100 and texts.count("signal") > 10
+    assert texts.count("finaliser") > 100 and texts.count("signal") > 1
     assert len({problem.id for problem in run.problems}) == len(texts)
 
 

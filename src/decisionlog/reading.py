@@ -97,8 +97,6 @@ def _read(number: int, offset: int, line: bytes) -> Line:
         return Line(number, offset, None, "its checksum does not match", True)
     try:
         return Line(number, offset, decode(body), "", intact is not None)
-    except RecursionError:
-        return Line(number, offset, None, "nested too deep", intact is not None)
     except ValueError as error:
         return Line(number, offset, None, str(error), intact is not None)
 

@@ -159,6 +159,7 @@ class Recorder:
             _recorders.discard(self)
 
     async def _main(self) -> None:
+        deadline = inf
         async with anyio.create_task_group() as self._tasks:
             self._context = copy_context()
             self._loop = asyncio.get_running_loop()

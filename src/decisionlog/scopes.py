@@ -184,7 +184,7 @@ class Scopes:
 
         Args:
             intent: What is being decided.
-            options: What could be done: `Option`s, or dicts with the same keys.
+            options: What could be done, each an `Option` or a dict with the same keys.
             chosen: The id of the option taken; `DecisionHandle.choose` chooses later.
             reasoning: Why.
             node_id: The part of the agent that decides; else the surrounding `node`.

@@ -95,7 +95,7 @@ class DecisionView:
         what = choice(decision)
         if has_failed(decision):
             what.stylize(STRONG)
-        facts = [duration(outcome.latency_ms)] if outcome else []
+        facts = [duration(outcome.latency_ms)] if outcome and outcome.latency_ms else []
         if outcome and outcome.tokens_used:
             facts.append(counted(outcome.tokens_used, "token"))
         facts += [one_line(decision.node_id), one_line(decision.id)]

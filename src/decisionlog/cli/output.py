@@ -14,7 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
-from decisionlog.cli.text import safe
+from decisionlog.cli.text import one_line
 
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | None"
 
@@ -64,8 +64,8 @@ def stderr() -> Screen:
 
 
 def say(message: str, style: str = "") -> None:
-    """A message to the person at the terminal."""
-    stderr().put(Text(safe(message), style))
+    """A message to the person at the terminal, in a line."""
+    stderr().put(Text(one_line(message), style))
 
 
 def put_json(value: Any) -> None:
