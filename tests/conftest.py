@@ -1,8 +1,12 @@
 """What all tests share: both event loops, and a directory for traces."""
 
+import gc
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from decisionlog.context import open_runtimes
 
 
 @pytest.fixture(params=["asyncio", "trio"])
@@ -15,3 +19,14 @@ def anyio_backend(request: pytest.FixtureRequest) -> str:
 def traces(tmp_path: Path) -> Path:
     """A directory that is not there yet."""
     return tmp_path / "traces"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open() -> Iterator[None]:
+    """A runtime that one test leaves open would be "the only open one" to the next."""
+    yield
+    if open_runtimes:
+        gc.collect()
+    left = list(open_runtimes)
+    open_runtimes.clear()
+    assert not left

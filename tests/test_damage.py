@@ -393,6 +393,17 @@ async def test_two_files_joined(traces: Path) -> None:
     assert (run.status, decisions(run)) == (RunStatus.INTERRUPTED, [("dec_0", True)])
 
 
+async def test_an_end_that_does_not_count_is_not_summed_up(traces: Path) -> None:
+    told = {"total_decisions": 7, "successful_decisions": 7}
+    foreign = sealed(ended(3, run_id="other", metrics=told))
+    for end in (foreign, plain(ended(3, metrics=told))):
+        run = await read(traces, sealed(started()), sealed(decided(0, 2)), end)
+        assert (run.status, decisions(run)) == (RunStatus.INTERRUPTED, [("dec_0", False)])
+        assert (await RunStore(traces).summary("made")).decision_count == 1
+    await read(traces, sealed(started()), sealed(ended(2, metrics=told)))
+    assert (await RunStore(traces).summary("made")).decision_count == 7
+
+
 async def test_the_head_is_missing(traces: Path) -> None:
     run = await read(traces, *map(sealed, whole_run()[1:]))
     assert (run.status, run.goal_id, decisions(run)) == (RunStatus.COMPLETED, "", BOTH)

@@ -1,6 +1,7 @@
 """What leaves a scope by an exception, an interrupt or a cancellation."""
 
 import asyncio
+import concurrent.futures
 import traceback
 from collections.abc import Iterator
 
@@ -268,6 +269,30 @@ async def test_a_worker_thread_called_off_while_it_waits_for_the_loop() -> None:
         tasks.start_soon(to_thread.run_sync, tool, runtime)
         await waiting.wait()
         tasks.cancel_scope.cancel()
+    check_cancelled(sink)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_worker_thread_whose_task_in_the_loop_was_cancelled() -> None:
+    sink = MemorySink()
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Future[asyncio.Task[None] | None] = loop.create_future()
+
+    async def wait() -> None:
+        waiting.set_result(asyncio.current_task())
+        await asyncio.sleep(3600)
+
+    def tool(runtime: Runtime) -> None:
+        with runtime.run("goal"), runtime.decision("Call back"):
+            asyncio.run_coroutine_threadsafe(wait(), loop).result()
+
+    async with recorded(sink) as runtime:
+        thread = asyncio.create_task(to_thread.run_sync(tool, runtime))
+        task = await waiting
+        assert task is not None
+        task.cancel()
+        with pytest.raises(concurrent.futures.CancelledError):
+            await thread
     check_cancelled(sink)
 
 

@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from decisionlog import RunStatus, RunStore, Runtime
+from decisionlog.records import RunEnded
 from tests import runfiles
 from tests.waiting import LIMIT
 
@@ -205,7 +206,25 @@ async def test_a_lock_that_the_dead_left_means_nothing(traces: Path) -> None:
     assert await status(traces) == "interrupted"
 
 
-async def test_a_run_that_ends_while_it_is_looked_at(traces: Path) -> None:
+@pytest.fixture(scope="session")
+def before_the_lock_is_tried() -> list[Callable[[], object]]:
+    """What a reader is kept waiting for, having read a file, before it sees whether the writer is
+    alive.
+    """
+    calls: list[Callable[[], object]] = []
+
+    def hook(event: str, args: tuple[object, ...]) -> None:
+        if event == "open" and calls and str(args[0]).endswith(".lock"):
+            calls.pop()()
+
+    sys.addaudithook(hook)  # there is no way to remove it
+    return calls
+
+
+@pytest.mark.parametrize("way", ["load", "summary", "check", "follow"])
+async def test_a_run_that_ends_while_it_is_looked_at(
+    traces: Path, before_the_lock_is_tried: list[Callable[[], object]], way: str
+) -> None:
     """Whoever finds the writer gone looks at the file once more."""
     script = """
 runtime.flush_blocking()
@@ -215,15 +234,21 @@ scope.__exit__(None, None, None)
 runtime.__exit__(None, None, None)
 """
     store = RunStore(traces)
-    for _ in range(10):
-        with child(traces, script) as process:
-            assert process.says() == "made"
-            assert (await store.load("run_1")).status == "running"
+    with child(traces, script) as process:
+        assert process.says() == "made"
+
+        def end() -> None:
             process.tell()
-            while (found := (await store.load("run_1")).status) == "running":
-                pass
-            assert found == "completed"
-        runfiles.path_of(traces, "run_1").unlink()
+            process.process.wait(LIMIT)
+
+        before_the_lock_is_tried.append(end)
+        if way == "follow":
+            records = [record async for record in store.follow("run_1")]
+            assert type(records[-1]) is RunEnded
+        else:
+            found = await getattr(store, way)("run_1")
+            assert found.status == "completed"
+    assert not before_the_lock_is_tried
 
 
 @pytest.mark.parametrize("lines", [1, 3])

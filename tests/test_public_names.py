@@ -2,8 +2,6 @@
 
 import inspect
 import re
-import subprocess
-import sys
 
 import decisionlog
 from decisionlog import errors
@@ -49,30 +47,3 @@ def test_the_tree_of_errors_is_the_one_that_is_drawn() -> None:
     }
     assert drawn == real
     assert set(drawn) <= set(decisionlog.__all__)
-
-
-def test_importing_it_imports_little() -> None:
-    """Nothing from the edge, nothing for tests, and no third package but the three it needs."""
-    script = """
-import sys
-before = set(sys.modules)
-import decisionlog
-print(*sorted({name.split(".")[0] for name in set(sys.modules) - before}))
-print(*sorted(name for name in sys.modules if name.startswith("decisionlog.")))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", script], check=True, capture_output=True, text=True
-    )
-    packages, modules = (set(line.split()) for line in done.stdout.splitlines())
-    third = packages - set(sys.stdlib_module_names) - {"decisionlog"}
-    assert third <= {
-        "anyio",
-        "aiofiles",
-        "msgspec",
-        "idna",
-        "sniffio",
-        "exceptiongroup",
-        "typing_extensions",
-    }
-    edge = ("analysis", "bridges", "cli", "demo", "testing", "viewer")
-    assert not {m for m in modules if m.split(".")[1] in edge}

@@ -138,6 +138,33 @@ def test_many_threads_in_one_run() -> None:
     assert [record.seq for record in sink.records("run_1")] == list(range(1, 10_003))
 
 
+def test_many_threads_in_one_scope() -> None:
+    sink = MemorySink()
+    at_once = threading.Barrier(8)
+    with recorded(sink) as runtime, runtime.run("goal") as run:
+        step, part = runtime.decision("outer", run=run), runtime.decision("inner")
+
+        def tool(thread: int) -> None:
+            at_once.wait()
+            for i in range(250):
+                with step as outer, part as inner:
+                    inner.succeed([outer.id, thread, i])
+                    outer.succeed([inner.id, thread, i])
+
+        threads = [threading.Thread(target=tool, args=(thread,)) for thread in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    decisions = {d.id: d for d in sink.run("run_1").decisions}
+    assert len(decisions) == 4_000
+    for inner in (d for d in decisions.values() if d.intent == "inner"):
+        assert inner.parent_id is not None
+        outer = decisions[inner.parent_id]
+        assert outcome_of(inner).result[0] == outer.id
+        assert outcome_of(outer).result == [inner.id, *outcome_of(inner).result[1:]]
+
+
 async def test_each_task_has_its_own_run_and_parent() -> None:
     """The smallest case of the above: two runs, step by step in turns."""
     sink = MemorySink()

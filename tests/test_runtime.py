@@ -252,6 +252,7 @@ with runtime, runtime.run("parent", run_id="parent") as run:
             assert outer.report_problem("minor", "not heard") == ""
             with decision("in no run"):
                 pass
+            misused = runtime.stats().misused
             with runtime.run("child", run_id="child"), runtime.decision("in the child"):
                 pass
             with runtime.run("second", run_id="second", parent="parent/dec_7"):
@@ -260,6 +261,8 @@ with runtime, runtime.run("parent", run_id="parent") as run:
                 pass
     if child:
         assert os.waitpid(child, 0)[1] == 0
+    else:
+        assert runtime.stats().misused == misused  # to leave what was inherited is none
 """
 
 

@@ -1,5 +1,6 @@
 """Runs and decisions as scopes: what is recorded on the way in and on the way out."""
 
+import asyncio
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from decisionlog import Decision, DecisionType, Option, Outcome, RunStatus, Runt
 from decisionlog.records import Choice, RunEnded, RunStarted
 from decisionlog.testing import FixedClock, MemorySink
 from tests.recording import only_decision, outcome_of, recorded
+from tests.sinks import TroubledSink
+from tests.waiting import of
 
 ASK = Option("ask", "Ask the lead directly")
 INFER = Option("infer", "Infer from company size")
@@ -327,3 +330,27 @@ def test_times_are_in_utc() -> None:
     times = [loaded.started_at, only_decision(loaded).timestamp, loaded.completed_at]
     assert all(time is not None and time.utcoffset() == timedelta(0) for time in times)
     assert before <= times[0] <= times[1] <= times[2] <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_callback_of_the_event_loop_does_not_wait_for_room() -> None:
+    sink = TroubledSink()
+    async with recorded(sink, max_buffer=2**16, wait_timeout=0.01) as runtime, runtime.run("goal"):
+        sink.block()
+        with runtime.decision("blocks"):
+            await of(sink.waiting)
+        while runtime.stats().buffered <= 2**16:
+            with runtime.decision("x" * 1_000):
+                pass
+
+        def callback() -> None:
+            with runtime.decision("called back"):
+                done.set()
+
+        done = asyncio.Event()
+        asyncio.get_running_loop().call_soon(callback)
+        await done.wait()
+        # Had it waited, and in vain, the next records would be dropped.
+        assert runtime.stats().dropped == 0
+        sink.unblock()
+    assert sink.run("run_1").decisions[-1].intent == "called back"

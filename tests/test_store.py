@@ -221,19 +221,21 @@ async def test_a_summary_says_what_load_says(traces: Path, status: str, way_out:
 
 async def test_a_summary_of_a_run_in_progress_or_interrupted(traces: Path) -> None:
     store = RunStore(traces)
-    with Runtime(traces) as runtime:
+
+    async def agree(status: RunStatus) -> None:
+        loaded = await store.load(run.id)
+        summary = await store.summary(run.id)
+        assert summary.status == loaded.status == status
+        assert summary == at_a_glance(loaded)
+        assert (loaded.completed_at, loaded.duration_ms) == (None, None)
+        assert [summary async for summary in store.runs()] == [summary]
+
+    async with Runtime(traces) as runtime:
         run = runtime.run("goal").__enter__()
         work(runtime, run)
         assert await runtime.flush()
-        for status in (RunStatus.RUNNING, RunStatus.INTERRUPTED):
-            loaded = await store.load(run.id)
-            summary = await store.summary(run.id)
-            assert summary.status == loaded.status == status
-            assert summary == at_a_glance(loaded)
-            assert (loaded.completed_at, loaded.duration_ms) == (None, None)
-            assert [s async for s in store.runs()] == [summary]
-            runtime.__exit__(None, None, None)
-        runtime.__enter__()
+        await agree(RunStatus.RUNNING)
+    await agree(RunStatus.INTERRUPTED)
 
 
 async def test_a_summary_of_an_empty_run(traces: Path) -> None:
@@ -496,7 +498,9 @@ async def test_a_file_just_made_is_a_run_in_progress(traces: Path) -> None:
         path = runfiles.write(traces, "left-behind")
         os.utime(path, (before_the_writer, before_the_writer))
         assert (await store.load("left-behind")).status == RunStatus.INTERRUPTED
-        assert await store.prune(keep=0) == ["left-behind"]
+        runfiles.write(traces, "headless", *map(runfiles.sealed, runfiles.whole_run()[1:-1]))
+        assert (await store.load("headless")).status == RunStatus.INTERRUPTED
+        assert sorted(await store.prune(keep=0)) == ["headless", "left-behind"]
     assert (await store.load("just-made")).status == RunStatus.INTERRUPTED
     assert sorted(await store.prune(keep=0)) == ["just-begun", "just-made", "other"]
 

@@ -178,7 +178,7 @@ class RunHandle:
                 what = f"{self.id} was said to be {self._said[0]} before; {status} is ignored"
                 runtime.misuse(errors.EndedError, what)
             else:
-                output_data = _snapshot(runtime.intake.values.clean(output_data, "output_data"))
+                output_data = runtime.intake.values.clean(output_data, "output_data")
                 self._said = (status, output_data, runtime.intake.text(narrative, "narrative"))
 
     def _too_late(self, runtime: Runtime, what: str) -> None:
@@ -297,7 +297,8 @@ class DecisionHandle:
         intent, options, chosen, reasoning, node_id, kind, constraints, context, old = given
         intake = runtime.intake
         self.intent = intent = intake.text(intent, "intent")
-        self.options = options = intake.options(options) if options else []
+        none = type(options) is tuple and not options  # as when it is left out
+        self.options = options = [] if none else intake.options(options)
         if chosen is not None:
             chosen = checked(runtime, options, chosen)
         self.chosen_option_id = chosen
@@ -306,10 +307,9 @@ class DecisionHandle:
         self.node = frame.node if frame is not None else None
         node_id = node_at(frame) if node_id is None else intake.text(node_id, "node_id")
         reasoning = intake.text(reasoning, "reasoning")
-        if kind is not DecisionType.CUSTOM:
-            kind = intake.decision_type(kind)
-        constraints = intake.strings(constraints, "constraints") if constraints is not None else []
-        context = intake.mapping(context, "context") if context is not None else {}
+        kind = kind if kind is DecisionType.CUSTOM else intake.decision_type(kind)
+        constraints = intake.strings(constraints, "constraints")
+        context = intake.mapping(context, "context")
         if old is not None and not run.made(old):
             what = f"supersedes is {brief(old)}, a decision {run.id} never made; left out"
             runtime.misuse(errors.UnknownDecisionError, what)
@@ -359,18 +359,18 @@ class DecisionHandle:
             self._said = Outcome(
                 success,
                 False,
-                None if result is None else _snapshot(intake.values.clean(result, "result")),
+                intake.values.clean(result, "result"),
                 text,
                 kind,
                 trace,
                 intake.text(summary, "summary"),
-                _snapshot(intake.mapping(state_changes, "state_changes")) if state_changes else {},
+                intake.mapping(state_changes, "state_changes"),
                 tokens_used or (input_tokens or 0) + (output_tokens or 0),
                 input_tokens,
                 output_tokens,
                 cost_usd,
                 intake.optional_text(model, "model"),
-                _snapshot(intake.mapping(attributes, "attributes")) if attributes else {},
+                intake.mapping(attributes, "attributes"),
                 number(latency_ms, "latency_ms", float, 0.0),
                 _EPOCH,
                 self.id,
@@ -523,11 +523,6 @@ def truth(runtime: Runtime, success: object) -> bool:
         what = f"success is {brief(success)}, neither true nor false; taken as false"
         runtime.misuse(errors.InvalidValueError, what)
         return False
-
-
-def _snapshot(value: Any) -> Any:
-    """What was taken as it is may change before it is written."""
-    return {**value} if value.__class__ is dict else value
 
 
 def is_cancellation(error: BaseException) -> bool:

@@ -118,8 +118,8 @@ class Intake:
             try:
                 if _OPTION_TYPES.issuperset(map(type, value)):
                     options = msgspec.convert(value, list[Option])
-            except Exception:  # one of them is not as it should be
-                pass
+            except BaseException as error:  # one of them is not as it should be
+                self.values.interrupted_by(error)
         if not options:
             elements = self._elements(value, ("options",))
             return [self._option(item, i) for i, item in enumerate(elements)]
@@ -141,7 +141,10 @@ class Intake:
             fields = {"id": given}
         if "id" not in fields:
             self._wrong(given, path, "without an id; its position is its id")
-        extra = {key: fields.pop(key) for key in list(fields) if key not in _OPTION_FIELDS}
+        unknown = {key: fields[key] for key in fields if key not in _OPTION_FIELDS}
+        extra = self.mapping(fields.get("extra"), *path, "extra")
+        if unknown:
+            extra |= self.mapping(unknown, *path, "extra")
         return Option(
             self.text(fields.get("id", str(i)), *path, "id"),
             self.text(fields.get("description", ""), *path, "description"),
@@ -150,7 +153,7 @@ class Intake:
             self.strings(fields.get("pros"), *path, "pros"),
             self.strings(fields.get("cons"), *path, "cons"),
             self._confidence(fields.get("confidence", 0.5), *path, "confidence"),
-            self.mapping(fields.get("extra"), *path, "extra") | self.mapping(extra, *path),
+            extra,
         )
 
     def _confidence(self, value: Any, *path: str | int) -> float:

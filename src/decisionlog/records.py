@@ -19,6 +19,7 @@ from zlib import crc32
 
 import msgspec
 from msgspec import Meta, Struct, field
+from msgspec.structs import force_setattr
 
 from decisionlog.model import (
     Decision,
@@ -263,6 +264,10 @@ def unescape(value: Any) -> Any:
                 return int(item, 16)
             except ValueError:
                 return value
+    return _own_keys(value)
+
+
+def _own_keys(value: dict[str, Any]) -> dict[str, Any]:
     return {key[1:] if key.startswith("$$") else key: unescape(item) for key, item in value.items()}
 
 
@@ -271,12 +276,14 @@ VALUE_FIELDS = frozenset(
     "state_changes".split()
 )
 """The fields that hold whatever the agent put there."""
+_ANY_FIELDS = frozenset({"input_data", "output_data", "result"})
 
 
 def restore(record: Record) -> Record:
-    """The record with the markers in its values undone."""
+    """The record with the markers in its values undone; what has to be a dict stays one."""
     options: list[Any] = record.options if type(record) is Decision else []
     for struct in (record, *options):
         for name in VALUE_FIELDS.intersection(struct.__struct_fields__):
-            msgspec.structs.force_setattr(struct, name, unescape(getattr(struct, name)))
+            undo = unescape if name in _ANY_FIELDS else _own_keys
+            force_setattr(struct, name, undo(getattr(struct, name)))
     return record

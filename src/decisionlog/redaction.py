@@ -28,7 +28,7 @@ _ORDINARY_TOKENS = frozenset(
 )
 _PASS_OF = frozenset("admin db ftp mail mysql pg postgres redis root smtp user".split())
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_KEY_CHARS = 200
+_KEY_CHARS = 1000
 
 
 def is_secret(key: str) -> bool:
@@ -39,7 +39,7 @@ def is_secret(key: str) -> bool:
     >>> [is_secret(key) for key in ("token_count", "max_tokens", "keyboard", "primary_key")]
     [False, False, False, False]
     """
-    return _is_secret(key[:_KEY_CHARS])
+    return _is_secret(key[-_KEY_CHARS:])
 
 
 @lru_cache(8192)
@@ -61,7 +61,7 @@ def _is_secret(key: str) -> bool:
 # the time taken is linear.
 _IN_TEXT = re.compile(
     r"""
-    (?P<scheme>\b(?:bearer|basic)\s+) [\w.~+/=-]{6,}                     # Bearer abc…
+    (?P<scheme>\bbearer\s+) [\w.~+/=-]{6,}                             # Bearer abc…
     | (?P<url>(?<![\w+.-])[a-z][a-z0-9+.-]*://[^\s/:@]*:) [^\s/]+ (?=@)  # postgres://me:secret@host
     | (?P<key>(?<![\w.-])(?P<name>[\w.-]+(?:[ ][\w.-]+)?)                # api_key=…, "password": …
         \\{0,8}["']?\]?\s*[=:]+(?!//)>?\s*)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from asyncio import get_running_loop
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
@@ -114,19 +116,17 @@ class Scope(Generic[H]):
 
     def _mine(self) -> H:
         """The handle of the `with` block that ends here."""
-        handles = self._handles
-        handle = handles[-1]
-        if len(handles) > 1:
-            frame = innermost.get()
-            while frame is not None and all(other is not frame for other in handles):
-                frame = frame.outer
-            # What is not found was not recorded, or ended before; or it was opened elsewhere.
-            mine = (
-                other for other in handles if (other.ended if frame is None else other is frame)
-            )
-            handle = next(mine, handle)
-        handles.remove(handle)
-        return handle
+        if len(self._handles) == 1:
+            return self._handles.pop(0)
+        handles = self._handles.copy()
+        frame = innermost.get()
+        while frame is not None and all(handle is not frame for handle in handles):
+            frame = frame.outer
+        # What is not found was not recorded, or has ended before; or it was opened elsewhere.
+        found = (h for h in handles if (h.ended if frame is None else h is frame))
+        mine = next(found, handles[-1])
+        self._handles.remove(mine)
+        return mine
 
 
 class Scopes:
@@ -159,7 +159,10 @@ class Scopes:
             parent: The run or decision that this one is part of, if it is not the surrounding one:
                 a handle or, from another process, `"<run id>"` or `"<run id>/<decision id>"`.
 
-        As a decorator, arguments may be callables of the call's arguments.
+        As a decorator, arguments may be callables of the call's arguments. `decisionlog.run` is for
+        library code, which has no runtime at import time: when the scope is entered or the function
+        called, it is bound to the runtime of the surrounding run, else to the only one that is open
+        in the process. Where there is none, nothing is recorded.
         """
         return Scope(self, open_run, (goal_id, goal_description, input_data, run_id, tags, parent))
 
@@ -194,7 +197,8 @@ class Scopes:
             supersedes: The id of an earlier decision of this run that this one replaces.
             run: The handle of the run to record it in, instead of the surrounding one.
 
-        As a decorator, arguments may be callables of the call's arguments.
+        As a decorator, arguments may be callables of the call's arguments. `decisionlog.decision`,
+        for library code, is bound as `decisionlog.run` is.
         """
         given = (
             intent, options, chosen, reasoning, node_id, decision_type, constraints, context,
@@ -226,9 +230,11 @@ def _full(handle: Handle) -> Buffer | None:
 
 
 def _may_block() -> bool:
-    """Whether waiting here would block no event loop."""
-    try:
-        current_token()
-    except RuntimeError:
-        return True
-    return False
+    """Whether waiting here would block no event loop; callbacks of asyncio's are in no task, and
+    anyio doesn't see that loop.
+    """
+    for running in (get_running_loop, current_token):
+        with suppress(RuntimeError):
+            running()
+            return False
+    return True

@@ -37,13 +37,14 @@ Redact: TypeAlias = Callable[[Path, Any], Any]
 
 MAX_DEPTH = 64
 MAX_NODES = 100_000
-"""How many elements of one value are looked at; a long text counts as several. Beyond it a value
-only tells how many elements are missing."""
+"""How many elements of one value are looked at. An object that is nothing JSON has counts as 10, a
+text as one for each 640 characters. Beyond it a value only tells how many elements are missing."""
 
 # As they are, but to a type checker nothing follows from them: values remain `Any`.
 is_a: Callable[[object, Any], bool] = isinstance
 type_of: Callable[[object], type[Any]] = type
 _NODE_CHARS = 640
+_OBJECT_NODES = 10
 _REPR_CHARS = 1000
 _FEW = 100
 _KNOWN_KEYS = 4096
@@ -51,8 +52,7 @@ _IN_GROUP = 20
 _ATOMS: frozenset[object] = frozenset({str, int, bool, type(None)})
 _SNAPSHOT = frozenset[Any]((list, tuple, set, frozenset, range, type_of(dict[Any, Any]().items())))
 _BASES = ((str, str.__str__), (int, int.__int__), (float, float.__float__))
-_AS_TEXT = (datetime.timedelta, decimal.Decimal, uuid.UUID)
-_METHODS = ("model_dump", "tolist", "isoformat")  # of pydantic, numpy, datetimes and others
+_METHODS = ("model_dump", "tolist")  # of pydantic, numpy and others
 _encode = msgspec.json.Encoder().encode
 
 
@@ -88,7 +88,7 @@ class Values:
         if kind is dict and len(value) <= _FEW:
             harmless, longest, copy = self.harmless, self.longest, value.copy()
             for key, item in copy.items():
-                if type_of(key) is not str or (key not in harmless and not self._is_harmless(key)):
+                if type_of(key) is not str or (key not in harmless and not self.is_harmless(key)):
                     break
                 kind = type_of(item)
                 if kind is str:
@@ -107,13 +107,13 @@ class Values:
                 return copy
         return _Walk(self, None).run(value, path)
 
-    def _is_harmless(self, key: str) -> bool:
-        if key.startswith("$") or self.hides(key):
+    def is_harmless(self, key: str) -> bool:
+        """Whether a key is written as it is, and what stands under it too."""
+        if len(key) > _NODE_CHARS or key.startswith("$") or self.hides(key):
             return False
         if len(self.harmless) >= _KNOWN_KEYS:  # keys may be data
             self.harmless.clear()
-        if len(key) < _NODE_CHARS:
-            self.harmless.add(key)
+        self.harmless.add(key)
         return True
 
     def hides(self, key: str) -> bool:
@@ -242,15 +242,20 @@ class _Walk:
                 self.left -= len(items)
                 copy += items
                 return
-        for key, item in enumerate(items) if is_list else items:
+        pairs: Any = enumerate(items) if is_list else items
+        for key, item in pairs:
             self.left -= 1
             if self.left < 0:
                 node.put("$omitted", {"$omitted": self.rules.attempt(None, node.missing)})
                 return
             name = key
-            if not is_list and (type_of(key) is not str or key not in harmless):
+            if not is_list and (
+                type_of(key) is not str or (key not in harmless and not self.rules.is_harmless(key))
+            ):
                 name = self.rules.key(key)
                 self.left -= len(name) // _NODE_CHARS
+                if type_of(key) not in _ATOMS:
+                    self.left -= _OBJECT_NODES
                 if self.rules.hides(name):
                     node.put(name, {"$redacted": True})
                     continue
@@ -322,15 +327,19 @@ class _Walk:
     def known(self, value: Any, parent: _Node | None, path: Path) -> Any:
         """Values of other types, by what they are known to offer."""
         kind = type_of(value)
+        self.left -= _OBJECT_NODES
         if is_a(value, Enum):
             return self.plain(value.value, parent, path)
         for base, plain in _BASES:
             if issubclass(kind, base):
                 return self.plain(plain(value), parent, path)
-        if is_a(value, _AS_TEXT):
+        if is_a(value, (datetime.date, datetime.time)):
+            return self.plain(value.isoformat(), parent, path)
+        if is_a(value, (datetime.timedelta, decimal.Decimal, uuid.UUID)):
             return self.plain(str(value), parent, path)
         if is_a(value, (bytes, bytearray, memoryview)):
-            head = bytes(value[: self.rules.max_bytes // 2])
+            most = self.rules.max_bytes // 2
+            head = bytes(value[:most])[:most]
             self.left -= len(head) // _NODE_CHARS
             marker: dict[str, Any] = {"$bytes": b64encode(head).decode()}
             size = memoryview(value).nbytes
@@ -394,8 +403,11 @@ def fit(value: Any, limit: int) -> Any:
     """A clean value as it encodes within the limit. A text that takes more is cut; of anything else
     there is the head of its JSON.
     """
-    value = _spelled_out(value)
-    encoded = _encode(value)
+    try:
+        encoded = _encode(value)
+    except UnicodeEncodeError:
+        value = _spelled_out(value)
+        encoded = _encode(value)
     if len(encoded) <= limit:
         return value
     return _cut(value if type(value) is str else encoded.decode(), limit)

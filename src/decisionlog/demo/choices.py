@@ -167,12 +167,7 @@ def _fetch(name: str, belief: MirrorBelief, pursuit: Pursuit, now: float) -> Opt
 
 
 def _back_off(
-    awaited: str,
-    belief: MirrorBelief,
-    pursuit: Pursuit,
-    now: float,
-    pause: float,
-    remaining: float,
+    awaited: str, belief: MirrorBelief, pursuit: Pursuit, now: float, pause: float, remaining: float
 ) -> Option:
     pros: list[str] = []
     cons = [f"costs {pause / remaining:.0%} of the {duration(remaining)} left"]

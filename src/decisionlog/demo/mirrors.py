@@ -75,13 +75,7 @@ class Weather(StrEnum):
     FLAPPING = "flapping"  # the network between drops most connections
 
 
-TROUBLES = (
-    Weather.LOST_FILE,
-    Weather.SLOW,
-    Weather.SPOILT_FILE,
-    Weather.CLOSED,
-    Weather.FLAPPING,
-)
+TROUBLES = (Weather.LOST_FILE, Weather.SLOW, Weather.SPOILT_FILE, Weather.CLOSED, Weather.FLAPPING)
 
 
 def forecast(runs: int, seed: int) -> list[Weather]:
