@@ -385,7 +385,7 @@ def test_log_lines_say_where_they_come_from() -> None:
     handler = Lines()
     handler.addFilter(LogContext())
     handler.setFormatter(logging.Formatter("%(run_id)s %(decision_id)s %(message)s"))
-    log = logging.Logger("agent")
+    log = logging.Logger("agent")  # noqa: LOG001
     log.addHandler(handler)
     with recorded(MemorySink()) as runtime:
         log.warning("outside")

@@ -250,7 +250,7 @@ def test_a_node_decorates_as_well() -> None:
     assert shape(sink.run("run_1")) == [("inside", None, "worker"), ("after", None, "unknown")]
 
 
-# ---------------------------------------------------------------------- arguments that are callables
+# ---------------------------------------------------------------- arguments that are callables
 
 
 def test_arguments_may_be_callables_of_the_calls_arguments() -> None:

@@ -188,7 +188,7 @@ async def test_cancelled_while_it_opens_it_is_not_left_open() -> None:
 async def test_strict_it_does_not_open_where_it_cannot_write(how: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     runtime = Runtime(tmp_path / "file", strict=True)
-    with pytest.raises(WriteError, match="cannot be written to: .* it would go on trying"):
+    with pytest.raises(WriteError, match=r"cannot be written to: .* it would go on trying"):
         if how == "with":
             with runtime:
                 pass

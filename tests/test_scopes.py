@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack
+from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -335,7 +336,8 @@ def test_times_are_in_utc() -> None:
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_callback_of_the_event_loop_does_not_wait_for_room() -> None:
     sink = TroubledSink()
-    async with recorded(sink, max_buffer=2**16, wait_timeout=0.01) as runtime, runtime.run("goal"):
+    runtime = recorded(sink, max_buffer=2**16, wait_timeout=0.01)
+    async with runtime, runtime.run("goal") as run:
         sink.block()
         with runtime.decision("blocks"):
             await of(sink.waiting)
@@ -344,11 +346,12 @@ async def test_a_callback_of_the_event_loop_does_not_wait_for_room() -> None:
                 pass
 
         def callback() -> None:
-            with runtime.decision("called back"):
+            with runtime.decision("called back", run=run):
                 done.set()
 
         done = asyncio.Event()
-        asyncio.get_running_loop().call_soon(callback)
+        # As a protocol of somebody else's would: in no task, and no context that anyio has seen.
+        asyncio.get_running_loop().call_soon(callback, context=Context())
         await done.wait()
         # Had it waited, and in vain, the next records would be dropped.
         assert runtime.stats().dropped == 0
