@@ -489,7 +489,7 @@ HOSTILE |= {
         np.uint64(2**64 - 1),
     ],
     "numpy things": lambda: [
-        np.datetime64("NaT"),
+        np.datetime64("NaT", "s"),
         np.timedelta64(5, "s"),
         np.void(b"ab"),
         np.complex64(1j),

@@ -100,6 +100,24 @@ def test_what_is_nearest_the_top_is_kept() -> None:
     assert found[1] == [*range(9_997), {"$omitted": 80_003}]
 
 
+def test_an_error_with_a_deep_argument() -> None:
+    value = HOSTILE["deep lists"]()
+    sink = MemorySink()
+
+    def fail() -> None:
+        with runtime.run("goal"), runtime.decision("d") as decision:
+            decision.fail(ValueError(value, "text"), result=[ValueError(value)])
+            raise ValueError(value)
+
+    with recorded(sink) as runtime, pytest.raises(ValueError):
+        on_a_small_stack(fail)
+    read = sink.run("run_1")
+    _, outcome = parts(read)
+    assert (outcome.error or "").startswith("[" * 63)
+    assert (read.error or "").startswith("[" * 64 + '{"$depth":64}')
+    assert outcome.result[0]["$error"] == "ValueError"
+
+
 def test_a_large_array_is_told_of() -> None:
     assert kept(HOSTILE["a large array"]())["$repr"].startswith("array([0., 0., 0., ..., 0.")
 

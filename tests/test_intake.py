@@ -85,7 +85,7 @@ def test_a_cyclic_text() -> None:
 SAME = [0, 5, 10**15, np.int64(5), np.float64(5), 5.0, decimal.Decimal(5)]
 WRONG = [
     -1, -0.5, math.nan, math.inf, -math.inf, 10**15 + 1, 10**400, "5", "", b"5", [5], {}, "x",
-    True, False, 1j, object(), np.array([1, 2]), np.datetime64("NaT"),
+    True, False, 1j, object(), np.array([1, 2]), np.datetime64("NaT", "s"),
     raising(Broken, "__int__", "__float__")(), raising(Broken, "__index__", "__float__")(),
 ]  # fmt: skip
 

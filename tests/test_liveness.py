@@ -230,6 +230,8 @@ async def test_a_run_that_ends_while_it_is_looked_at(
 runtime.flush_blocking()
 say("made")
 told()
+for _ in range(3):
+    runtime.decision("decide", context={"much": "x" * 1_000_000}).__enter__()
 scope.__exit__(None, None, None)
 runtime.__exit__(None, None, None)
 """

@@ -335,3 +335,33 @@ async def test_threads_and_tasks_at_once_are_counted_exactly() -> None:
                 tasks.start_soon(troubles)
     assert runtime.stats().accepted == 2 + 2 * 1200
     check_accounts(sink, runtime.stats())
+
+
+async def test_a_flush_right_after_the_trouble_tells_of_it() -> None:
+    sink = TroubledSink()
+    async with overloaded(sink, overflow="drop", flush_interval=60) as runtime:
+        async with runtime.run("goal"):
+            await fill(runtime, sink)
+            while not runtime.stats().dropped:
+                with runtime.decision(LONG):
+                    pass
+            sink.unblock()
+            await until(lambda: runtime.stats().written)  # and not before a minute is over, more
+            assert not await runtime.flush()
+            assert check_accounts(sink, runtime.stats()) == runtime.stats().dropped > 0
+
+
+async def test_closing_lets_go_of_those_who_wait_for_room() -> None:
+    sink = TroubledSink()
+    async with anyio.create_task_group() as tasks:
+        async with overloaded(sink, wait_timeout=3600, close_timeout=0.05) as runtime:
+            await runtime.start_run("goal")
+            await fill(runtime, sink)
+
+            async def agent() -> None:
+                async with runtime.decision("waits"):
+                    pass
+
+            tasks.start_soon(agent)
+            await anyio.wait_all_tasks_blocked()
+    assert runtime.stats().dropped > 0

@@ -70,13 +70,12 @@ class WriterLock:
 
     def release(self) -> None:
         """Let go, and remove the file."""
-        if self._file is not None:
-            self.path.unlink(missing_ok=True)
-            self.let_go()
+        self.path.unlink(missing_ok=True)
+        self.let_go()
 
     def let_go(self) -> None:
         """Close this process's copy of the file, and no more."""
-        if self._file is not None:
+        if self._file is not None:  # pragma: no branch
             self._file.close()
             self._file = None
 

@@ -175,6 +175,9 @@ class Recorder:
                 await self._drain()
                 await self._sync(self.settings.durability == "fsync")
             self._tasks.cancel_scope.cancel()
+        await self._close_sinks(deadline)
+
+    async def _close_sinks(self, deadline: float) -> None:
         for lane in self._lanes:
             with anyio.move_on_after(max(0.1, deadline - time.monotonic())):
                 await lane.close()
