@@ -365,9 +365,10 @@ async def call(runtime: Runtime, model: Model, name: str, *given: Any) -> None:
         model.records[run_id][0]["goal_id"] = goal
         return
     if name == "set_node":
-        runtime.set_node(*given)
-        if model.open:
-            model.nodes[model.open[-1]] = given[0]
+        if not any(run_id in model.nodes for run_id in model.open[:-1]):
+            runtime.set_node(*given)
+            if model.open:
+                model.nodes[model.open[-1]] = given[0]
         return
     run_id = model.pick(given[0])
     live = run_id in model.open

@@ -131,7 +131,7 @@ class Values:
             return key
         if type(key) is bytes:
             return key.decode(errors="backslashreplace")
-        return _json(_Walk(self, None).run(key, ()))
+        return _json(_Walk(self, None).run(key))
 
     def said(self, error: BaseException) -> str:
         """What an exception says, or its type's name when it says nothing; of a group also what
@@ -149,7 +149,7 @@ class Values:
         try:
             if _holds_containers(error):
                 args = error.args
-                return _json(_Walk(self, None).run(args[0] if len(args) == 1 else args, ()))
+                return _json(_Walk(self, None).run(args[0] if len(args) == 1 else args))
             return str.__str__(str(error))
         except BaseException as failure:
             return _json(self.unreadable(error, failure))
@@ -188,7 +188,7 @@ class _Node:
     __slots__ = ("copy", "items", "parent", "path", "source")
 
     def __init__(
-        self, source: object, items: Any, copy: Any, parent: _Node | None, path: Path
+        self, source: object, items: Any, copy: Any, parent: _Node | None = None, path: Path = ()
     ) -> None:
         self.source = source
         self.items = items
@@ -213,7 +213,7 @@ class _Walk:
     value that is too large it is the depths that are omitted.
     """
 
-    __slots__ = ("hook", "left", "nodes", "rules", "short")
+    __slots__ = ("hook", "left", "node", "nodes", "path", "rules", "short")
 
     def __init__(self, rules: Values, hook: Redact | None) -> None:
         self.rules = rules
@@ -221,10 +221,13 @@ class _Walk:
         self.left = MAX_NODES
         self.short = min(_NODE_CHARS, rules.longest)
         self.nodes: list[_Node] = []
+        self.node: _Node | None = None
 
-    def run(self, value: Any, path: Path) -> Any:
-        clean = self.clean(value, None, path)
+    def run(self, value: Any, path: Path = ()) -> Any:
+        self.path = path
+        clean = self.clean(value)
         for node in self.nodes:  # more are added meanwhile
+            self.node = node
             try:
                 self.fill(node)
             except BaseException as error:
@@ -268,7 +271,8 @@ class _Walk:
                 or kind is bool
                 or item is None
             ):
-                item = self.clean(item, node, (*node.path, name))
+                self.path = (*node.path, name)
+                item = self.clean(item)
             if is_list:
                 copy.append(item)
             elif key in copy:
@@ -285,16 +289,16 @@ class _Walk:
             return all(map(isfinite, items))
         return int in kinds and min(items) >= -(2**63) and max(items) < 2**64
 
-    def clean(self, value: Any, parent: _Node | None, path: Path) -> Any:
+    def clean(self, value: Any) -> Any:
         """The value if JSON holds it, a marker, or a copy to be filled."""
         try:
             if self.hook is not None:
-                value = self.hook(path, value)
-            return self.plain(value, parent, path)
+                value = self.hook(self.path, value)
+            return self.plain(value)
         except BaseException as error:
             return self.rules.unreadable(value, error)
 
-    def plain(self, value: Any, parent: _Node | None, path: Path) -> Any:
+    def plain(self, value: Any) -> Any:
         kind = type_of(value)
         if kind is str:
             limit = self.rules.max_bytes
@@ -308,67 +312,61 @@ class _Walk:
         if kind is float:
             return value if isfinite(value) else {"$float": str(value)}
         if kind is dict:
-            return self.later(value, value.items(), {}, parent, path)
+            return self.later(value, value.items(), {})
         if kind in _SNAPSHOT:
-            return self.later(value, value, [], parent, path)
-        return self.known(value, parent, path)
+            return self.later(value, value, [])
+        self.left -= _OBJECT_NODES
+        return self.known(value)
 
-    def later(self, source: object, items: Any, copy: Any, parent: _Node | None, path: Path) -> Any:
-        depth, outer = 0, parent
+    def later(self, source: object, items: Any, copy: Any) -> Any:
+        depth, outer = 0, self.node
         while outer is not None:
             if outer.source is source:
                 return {"$cycle": True}
             depth, outer = depth + 1, outer.parent
         if depth >= MAX_DEPTH:
             return {"$depth": MAX_DEPTH}
-        self.nodes.append(_Node(source, items, copy, parent, path))
+        self.nodes.append(_Node(source, items, copy, self.node, self.path))
         return copy
 
-    def known(self, value: Any, parent: _Node | None, path: Path) -> Any:
+    def known(self, value: Any) -> Any:
         """Values of other types, by what they are known to offer."""
         kind = type_of(value)
-        self.left -= _OBJECT_NODES
         if is_a(value, Enum):
-            return self.plain(value.value, parent, path)
+            return self.plain(value.value)
         for base, plain in _BASES:
             if issubclass(kind, base):
-                return self.plain(plain(value), parent, path)
+                return self.plain(plain(value))
         if is_a(value, (datetime.date, datetime.time)):
-            return self.plain(value.isoformat(), parent, path)
+            return self.plain(value.isoformat())
         if is_a(value, (datetime.timedelta, decimal.Decimal, uuid.UUID)):
-            return self.plain(str(value), parent, path)
+            return self.plain(str(value))
+        if is_a(value, os.PathLike):
+            return self.plain(os.fsdecode(value))
         if is_a(value, (bytes, bytearray, memoryview)):
-            most = self.rules.max_bytes // 2
+            most, size = self.rules.max_bytes // 2, memoryview(value).nbytes
             head = bytes(value[:most])[:most]
             self.left -= len(head) // _NODE_CHARS
             marker: dict[str, Any] = {"$bytes": b64encode(head).decode()}
-            size = memoryview(value).nbytes
             return marker if len(head) == size else {**marker, "bytes": size}
-        if is_a(value, os.PathLike):
-            return self.plain(os.fsdecode(value), parent, path)
         if is_a(value, BaseException):
             marker = {"$error": type_name(kind)}
             if _holds_containers(value):
-                return self.later(value, [("args", value.args)], marker, parent, path)
+                return self.later(value, [("args", value.args)], marker)
             return marker | {"text": self.rules.redact_text(self.rules.said(value)[:_REPR_CHARS])}
-        if is_a(value, type):
-            return self.representation(value)
         if names := _fields_of(value):
             fields = ((name, getattr(value, name)) for name in names if hasattr(value, name))
-            return self.later(value, fields, {}, parent, path)
+            return self.later(value, fields, {})
         if is_a(value, Mapping):
-            return self.later(value, value.items(), {}, parent, path)
+            return self.later(value, value.items(), {})
         if is_a(value, (Sequence, Set, ValuesView)):
-            return self.later(value, value, [], parent, path)
+            return self.later(value, value, [])
         for method in _METHODS:
             # Asked of the type: an instance may have every name one asks for, as mocks do.
             if hasattr(kind, method) and getattr(value, "nbytes", 0) <= 8 * MAX_NODES:
                 converted = getattr(value, method)()
                 if type(converted) is not kind:
-                    return self.plain(converted, parent, path)
-        return self.representation(value)
-
-    def representation(self, value: object) -> dict[str, Any]:
+                    return self.plain(converted)
         return {"$repr": self.rules.redact_text(str.__str__(repr(value))[:_REPR_CHARS])}
 
 
@@ -422,7 +420,7 @@ def _spelled_out(value: Any) -> Any:
         return [_spelled_out(item) for item in value]
     if kind is not dict:
         return value
-    node = _Node(value, (), {}, None, ())
+    node = _Node(value, (), {})
     for key, item in value.items():
         node.put(encodable(key), _spelled_out(item))
     return node.copy
