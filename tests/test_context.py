@@ -12,7 +12,7 @@ import pytest
 from anyio import to_thread
 
 from decisionlog import LogContext, NoRunError, RunStatus, Runtime, current_decision, current_run
-from decisionlog.handles import RunHandle
+from decisionlog.runs import RunHandle
 from decisionlog.testing import MemorySink
 from tests.recording import recorded, shape
 

@@ -22,7 +22,8 @@ from decisionlog import (
     UnknownDecisionError,
     UnknownOptionError,
 )
-from decisionlog.handles import DecisionHandle, RunHandle
+from decisionlog.decisions import DecisionHandle
+from decisionlog.runs import RunHandle
 from decisionlog.testing import MemorySink
 from tests.recording import only_decision, outcome_of, recorded
 

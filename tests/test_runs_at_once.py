@@ -138,16 +138,18 @@ def test_many_threads_in_one_run() -> None:
     assert [record.seq for record in sink.records("run_1")] == list(range(1, 10_003))
 
 
-def test_many_threads_in_one_scope() -> None:
+def test_many_threads_in_one_run() -> None:
     sink = MemorySink()
     at_once = threading.Barrier(8)
     with recorded(sink) as runtime, runtime.run("goal") as run:
-        step, part = runtime.decision("outer", run=run), runtime.decision("inner")
 
         def tool(thread: int) -> None:
             at_once.wait()
             for i in range(250):
-                with step as outer, part as inner:
+                with (
+                    runtime.decision("outer", run=run) as outer,
+                    runtime.decision("inner") as inner,
+                ):
                     inner.succeed([outer.id, thread, i])
                     outer.succeed([inner.id, thread, i])
 

@@ -1,7 +1,6 @@
 """Runs and decisions as scopes: what is recorded on the way in and on the way out."""
 
 import asyncio
-from contextlib import ExitStack
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from decisionlog import Decision, DecisionType, Option, Outcome, RunStatus, Runtime
+from decisionlog import Decision, DecisionType, EndedError, Option, Outcome, RunStatus, Runtime
 from decisionlog.records import Choice, RunEnded, RunStarted
 from decisionlog.testing import FixedClock, MemorySink
 from tests.recording import only_decision, outcome_of, recorded
@@ -222,83 +221,60 @@ def test_problems_belong_to_the_run_or_to_a_decision() -> None:
 def test_a_scope_entered_again_is_a_decision_of_its_own() -> None:
     sink = MemorySink()
     with recorded(sink) as runtime, runtime.run("goal"):
-        step = runtime.decision("Step")
-        for number in range(2):
-            with step as decision:
-                decision.succeed(number)
-        with step as outer:
-            with pytest.raises(KeyError), step as inner:
-                raise KeyError
-            assert (inner.ended, outer.ended) == (True, False)
-            outer.succeed("outer")
-    decisions = sink.run("run_1").decisions
-    assert [d.parent_id for d in decisions] == [None, None, None, "dec_2"]
-    assert [outcome_of(d).success for d in decisions] == [True, True, True, False]
-    assert [outcome_of(d).result for d in decisions] == [0, 1, "outer", None]
-
-
-async def test_a_scope_in_use_by_several_tasks_at_once() -> None:
-    sink = MemorySink()
-    async with recorded(sink) as runtime, runtime.run("goal"):
         step, node = runtime.decision("Step"), runtime.node("worker")
-        go_on = [anyio.Event() for _ in range(3)]
+        for number in range(2):
+            with node, step as decision:
+                decision.succeed(number)
+        with pytest.raises(KeyError), step:
+            raise KeyError
+    decisions = sink.run("run_1").decisions
+    assert [d.id for d in decisions] == ["dec_0", "dec_1", "dec_2"]
+    assert [d.node_id for d in decisions] == ["worker", "worker", "unknown"]
+    assert [outcome_of(d).success for d in decisions] == [True, True, False]
+    assert [outcome_of(d).result for d in decisions] == [0, 1, None]
 
-        async def agent(number: int) -> None:
-            async with node, step as decision:
-                await go_on[number].wait()
-                if number == 1:
-                    decision.fail("odd")
-                else:
-                    decision.succeed(number)
+
+def test_a_run_entered_again_is_a_run_of_its_own() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime:
+        goal = runtime.run("goal")
+        with goal:
+            goal.fail("not yet")
+        with goal, runtime.decision("Pick"):
+            pass
+    assert [sink.run(name).status for name in sink.run_ids()] == ["failed", "completed"]
+    assert [len(sink.run(name).decisions) for name in sink.run_ids()] == [0, 1]
+
+
+async def test_a_scope_in_use_is_not_entered_by_another() -> None:
+    sink = MemorySink()
+    async with recorded(sink, strict=False) as runtime, runtime.run("goal"):
+        step = runtime.decision("Step")
+        done: list[str] = []
+        go_on = anyio.Event()
+
+        async def other() -> None:
+            async with step:
+                done.append("other")
+                await go_on.wait()
 
         async with anyio.create_task_group() as tasks:
-            for number in range(3):
-                tasks.start_soon(agent, number)
-            await anyio.wait_all_tasks_blocked()
-            for number in (0, 2, 1):
-                go_on[number].set()
+            async with step as decision:
+                tasks.start_soon(other)
                 await anyio.wait_all_tasks_blocked()
-    loaded = sink.run("run_1")
-    outcomes = [outcome_of(d) for d in loaded.decisions]
-    assert sorted((o.result is None, o.success) for o in outcomes) == [
-        (False, True), (False, True), (True, False)
-    ]  # fmt: skip
-    assert {o.result for o in outcomes} == {0, 2, None}
-    assert {d.node_id for d in loaded.decisions} == {"worker"}
-    assert {d.parent_id for d in loaded.decisions} == {None}
-
-
-def test_a_scope_in_use_twice_ends_the_right_one_when_the_other_has_ended_before() -> None:
-    sink = MemorySink()
-    with recorded(sink, strict=False) as runtime:
-        step = runtime.decision("Step")
-        with step as nothing:  # no run yet
-            with runtime.run("goal"):
-                with step as first:
-                    pass
-                scope = runtime.decision("Other", run=None)
-                with scope as second:
-                    second.end(None)
-        assert (nothing.id, first.id, second.id) == ("", "dec_0", "dec_1")
-        with runtime.run("goal"), step as left:
-            with step as right:
-                left.end(None)
-                right.succeed("right")
-            assert right.ended
-    assert [d.intent for d in sink.run("run_1").decisions] == ["Step", "Other"]
-    assert [outcome_of(d).result for d in sink.run("run_2").decisions] == [None, "right"]
-
-
-def test_a_scope_in_use_twice_and_left_while_another_inside_goes_on() -> None:
-    sink = MemorySink()
-    with recorded(sink) as runtime, runtime.run("goal"):
-        step = runtime.decision("Step")
-        with ExitStack() as inside, step as first:
-            with step as second:
-                inside.enter_context(runtime.decision("Inside"))
-            assert (first.ended, second.ended) == (False, True)
-        assert first.ended
-    assert [d.parent_id for d in sink.run("run_1").decisions] == [None, "dec_0", "dec_1"]
+                with pytest.raises(KeyError), step:
+                    done.append("inside")
+                    raise KeyError
+                assert not decision.ended
+                go_on.set()
+                await anyio.wait_all_tasks_blocked()
+                decision.succeed("the one")
+        assert (done, runtime.stats().misused) == (["other", "inside"], 2)
+    assert outcome_of(only_decision(sink.run("run_1"))).result == "the one"
+    with recorded(MemorySink()) as runtime, runtime.run("goal"), runtime.decision("x") as scope:
+        with pytest.raises(EndedError, match="make a scope for each"), scope:
+            raise AssertionError("not reached")
+        assert not scope.ended
 
 
 # ---------------------------------------------------------------------- handles

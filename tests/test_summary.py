@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from decisionlog import Option, RunMetrics, RunStatus, RunStore, Runtime
-from decisionlog.handles import RunHandle
+from decisionlog.runs import RunHandle
 from decisionlog.testing import MemorySink
 from tests.recording import recorded
 

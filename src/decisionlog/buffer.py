@@ -21,7 +21,6 @@ logger = logging.getLogger("decisionlog")
 
 _OVERHEAD = 128
 """What a waiting line costs beside its bytes: the bytes object, its number, its place in a dict."""
-
 _CHUNK_BYTES = 2**16
 """A sink takes a chunk whole or not at all, so this is what a file that cannot grow may lack."""
 _SLACK = 2**20
@@ -29,7 +28,9 @@ _SLACK = 2**20
 
 
 class RunLog:
-    """The records of one run that wait."""
+    """The records of one run that wait, by number."""
+
+    __slots__ = ("dropped", "ended", "gaps", "lines", "next_seq", "queued", "run_id", "size")
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
@@ -41,17 +42,18 @@ class RunLog:
         self.queued = False
         self.ended = False
 
-    def take(self, limit: int) -> dict[int, bytes]:
-        """Remove the first lines, about `limit` bytes of them."""
-        lines = self.lines
-        if self.size <= limit or len(lines) <= 1:
-            self.lines = {}
+    def take(self) -> tuple[dict[int, bytes], int]:
+        """Remove the first lines, and tell how many of them are gaps."""
+        lines, gaps = self.lines, self.gaps
+        if self.size <= _CHUNK_BYTES:
+            self.lines, self.size = {}, 0
         else:
-            lines = dict(islice(lines.items(), max(1, len(lines) * limit // self.size)))
+            lines = dict(islice(lines.items(), max(1, len(lines) * _CHUNK_BYTES // self.size)))
             for seq in lines:
                 del self.lines[seq]
-        self.size -= sum(map(len, lines.values())) + len(lines) * _OVERHEAD
-        return lines
+            self.size -= sum(map(len, lines.values()))
+        self.gaps = 0
+        return lines, gaps
 
 
 class Buffer:
@@ -66,67 +68,74 @@ class Buffer:
         self, limit: int, max_value_bytes: int, overflow: Literal["wait", "drop"],
         wait_timeout: float, now: Callable[[], datetime], wake: Callable[[], None],
     ) -> None:  # fmt: skip
-        self.limit = limit
-        self._hard_limit = limit + max(limit // 20, _SLACK)
-        self.accepted = self.written = self.dropped = 0
-        self.bytes = self.size = 0
-        self.closed = False
-        self.idle = False
         # Re-entrant: a signal handler, or a finaliser run by the garbage collector, may record
         # while this thread does.
         self.lock = threading.RLock()
         self.queue: deque[RunLog] = deque()
+        self.accepted = self.written = self.dropped = 0
+        self.bytes = self.size = 0
+        self.full = self.closed = False
+        self.idle = False
+        self._limit = limit
+        self._hard_limit = limit + max(limit // 20, _SLACK)
         self._max_value_bytes = max_value_bytes
         self._waits = overflow == "wait"
         self._wait_timeout = wait_timeout
         self._now = now
         self._wake = wake
         self._dropping = False
+        self._untold: set[RunLog] = set()
         self._lossy: set[RunLog] = set()
         self._waiters: list[Flag] = []
 
     def append(self, log: RunLog, record: Record, *, last: bool = False) -> bool:
-        """Number a record, encode it and queue it; or, when there is no room, count it.
+        """Number a record, encode it and queue it; or, when there is no room, count it. The caller
+        holds the lock.
 
         Returns:
             False when the run has ended: the record is neither queued nor counted.
         """
-        with self.lock:
-            if log.ended:
-                return False
-            if not log.queued:
-                log.queued = True
-                self.queue.append(log)
-            if (self.size > self.limit or self._dropping or self.closed) and self._must_drop(last):
-                log.dropped += 1
-                log.ended = last
-                self.accepted += 1
-                self.dropped += 1
-                self._lossy.add(log)
-                return True
-            if log.dropped:
-                self.add_gap(log)
-            while True:
-                seq = log.next_seq
-                force_setattr(record, "seq", seq)
-                line = seal(encode_within(record, self._max_value_bytes))
-                size = len(line) + _OVERHEAD
-                # Not one call from here to the break: signal handlers and finalisers run at calls,
-                # and what they record must not come in between.
-                if log.next_seq == seq:
-                    log.lines[seq] = line
-                    log.next_seq = seq + 1
-                    log.size += size
-                    log.ended = last
-                    self.size += size
-                    self.accepted += 1
-                    break
-            if self.idle:
-                self.idle = False
-                self._wake()
+        if log.ended:
+            return False
+        if self.full and self._must_drop(last):
+            self.accepted += 1
+            self.dropped += 1
+            log.dropped += 1
+            log.ended = last
+            self._untold.add(log)
+            self._lossy.add(log)
             return True
+        if log.dropped:
+            self._add_gap(log)
+        while True:
+            seq = log.next_seq
+            force_setattr(record, "seq", seq)
+            line = seal(encode_within(record, self._max_value_bytes))
+            size = len(line)
+            # Not one call from here to the break: signal handlers and finalisers run at calls, and
+            # what they record must not come in between.
+            if log.next_seq == seq:
+                log.lines[seq] = line
+                log.next_seq = seq + 1
+                log.size += size
+                log.ended = last
+                self.size += size + _OVERHEAD
+                self.accepted += 1
+                break
+        if not log.queued:
+            self._enqueue(log)
+        if self.size > self._limit:
+            self.full = True
+        return True
 
-    def add_gap(self, log: RunLog) -> None:
+    def _enqueue(self, log: RunLog) -> None:
+        log.queued = True
+        self.queue.append(log)
+        if self.idle:
+            self.idle = False
+            self._wake()
+
+    def _add_gap(self, log: RunLog) -> None:
         """Say in the log what was dropped before."""
         while count := log.dropped:
             seq = log.next_seq + count - 1
@@ -138,8 +147,9 @@ class Buffer:
                 log.next_seq = seq + 1
                 log.dropped = 0
                 log.gaps += 1
-                log.size += size + _OVERHEAD
+                log.size += size
                 self.size += size
+        self._untold.discard(log)
 
     def _must_drop(self, last: bool) -> bool:
         # Whoever can wait has queued before, and what cannot may go over, but not for ever; nor
@@ -156,15 +166,10 @@ class Buffer:
             logger.warning(
                 "The buffer of %d bytes is full. New records are dropped and counted until one is "
                 "written; see runtime.stats()",
-                self.limit,
+                self._limit,
             )
 
     # ------------------------------------------------------------------ waiting for room
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a caller that can wait should."""
-        return self.size > self.limit
 
     async def wait_for_room(self) -> None:
         """Wait until there is room, `wait_timeout` at the most."""
@@ -184,7 +189,7 @@ class Buffer:
 
     def _start_waiting(self) -> Flag | None:
         with self.lock:
-            if not self.is_full or self._dropping or self.closed or not self._waits:
+            if not self.full or self._dropping or self.closed or not self._waits:
                 return None
             flag = Flag()
             self._waiters.append(flag)
@@ -194,7 +199,7 @@ class Buffer:
         with self.lock:
             if flag in self._waiters:
                 self._waiters.remove(flag)
-                if in_vain and self.is_full:
+                if in_vain and self.full:
                     self._start_dropping()
 
     # ------------------------------------------------------------------ the recorder's side
@@ -202,25 +207,16 @@ class Buffer:
     def take(self, limit: int) -> list[Chunk]:
         """Remove about `limit` bytes of records from the runs that have waited longest."""
         taken: list[tuple[RunLog, dict[int, bytes], int, bool]] = []
-        mute: list[RunLog] = []  # have nothing but losses to tell, and no room to tell them
         with self.lock:
             while self.queue and limit > 0:
                 log = self.queue.popleft()
-                if log.dropped and not self._dropping:
-                    self.add_gap(log)
-                if not log.lines:
-                    log.queued = bool(log.dropped)
-                    mute += [log] * log.queued
-                    continue
-                before = log.size
-                lines = log.take(_CHUNK_BYTES)
-                limit -= before - log.size
-                taken.append((log, lines, log.gaps, log.ended and not log.lines))
-                log.gaps = 0
-                log.queued = bool(log.lines or log.dropped)
+                limit -= log.size
+                lines, gaps = log.take()
+                limit += log.size
+                log.queued = bool(log.lines)
                 if log.queued:
                     self.queue.append(log)
-            self.queue.extend(mute)
+                taken.append((log, lines, gaps, log.ended and not log.queued))
         return [
             Chunk(
                 log.run_id,
@@ -236,9 +232,6 @@ class Buffer:
     def marks(self) -> list[tuple[RunLog, int]]:
         """The runs that wait, and how far what they have now reaches."""
         with self.lock:
-            for log in self.queue:
-                if log.dropped and not self._dropping:
-                    self.add_gap(log)
             return [(log, log.next_seq) for log in self.queue]
 
     def has_before(self, log: RunLog, mark: int) -> bool:
@@ -248,15 +241,18 @@ class Buffer:
 
     def wrote(self, chunks: list[Chunk]) -> None:
         """These have been written."""
-        waiters: list[Flag] = []
         with self.lock:
             for chunk in chunks:
                 self.written += chunk.records
                 self.bytes += len(chunk.data)
                 self.size -= len(chunk.data) + chunk.records * _OVERHEAD
             self._dropping = False
-            if not self.is_full:
-                waiters, self._waiters = self._waiters, []
+            for log in list(self._untold):
+                self._add_gap(log)
+                if not log.queued:
+                    self._enqueue(log)
+            self.full = self.size > self._limit
+            waiters = [] if self.full else self._release()
         for flag in waiters:
             flag.set()
 
@@ -270,8 +266,12 @@ class Buffer:
     def close(self) -> None:
         """Nothing more will be written."""
         with self.lock:
-            self.closed = True
+            self.closed = self.full = True
             self.dropped = self.accepted - self.written
-            waiters, self._waiters = self._waiters, []
+            waiters = self._release()
         for flag in waiters:
             flag.set()
+
+    def _release(self) -> list[Flag]:
+        waiters, self._waiters = self._waiters, []
+        return waiters

@@ -12,8 +12,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from decisionlog.handles import DecisionHandle, NodeHandle, RunHandle
+    from decisionlog.decisions import DecisionHandle
+    from decisionlog.runs import RunHandle
     from decisionlog.runtime import Runtime
+    from decisionlog.scopes import NodeHandle
 
 
 class Frame(Protocol):
@@ -51,26 +53,27 @@ def go_to(place: Place) -> None:
     set_node.set(place[1])
 
 
-def current(runtime: Runtime | None = None, run: RunHandle | None = None) -> Frame | None:
-    """The innermost scope that is in progress (of this runtime; in this run)."""
+def current() -> Frame | None:
+    """The innermost scope that is in progress, of whichever runtime."""
+    frame = innermost.get()
+    while frame is not None and (frame.ended or frame.run.ended):
+        frame = frame.outer
+    return frame
+
+
+def current_in(runtime: Runtime, run: RunHandle | None = None) -> Frame | None:
+    """The innermost scope in progress of this runtime, and in this run."""
     frame = innermost.get()
     while frame is not None:
         of = frame.run
-        if (
-            not (frame.ended or of.ended)
-            and (runtime is None or of.runtime is runtime)
-            and (run is None or of is run)
-        ):
+        if not (frame.ended or of.ended) and of.runtime is runtime and (run is None or of is run):
             return frame
         frame = frame.outer
     return None
 
 
-def enter(frame: Frame) -> None:
-    """Make a scope the innermost one."""
-    outer = innermost.get()
-    if outer is not None and (outer.ended or outer.run.ended):
-        outer = current()
+def enter(frame: Frame, outer: Frame | None) -> None:
+    """Make a scope the innermost one, inside the one that is it now."""
     frame.outer = outer
     innermost.set(frame)
     # Tasks that each start the next one would otherwise string together all there ever were.
@@ -78,11 +81,10 @@ def enter(frame: Frame) -> None:
         outer.outer = beyond.outer
 
 
-def leave() -> None:
-    """Step out of scopes that have ended, if this is the context they were entered in."""
-    frame = innermost.get()
-    if frame is not None and (frame.ended or frame.run.ended):
-        innermost.set(current())
+def leave(frame: Frame) -> None:
+    """Step out of a scope, if this is the context it was entered in."""
+    if innermost.get() is frame:
+        innermost.set(frame.outer)
 
 
 def decision_at(frame: Frame | None) -> DecisionHandle | None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from decisionlog.context import Place, go_to, here
 
 if TYPE_CHECKING:
-    from decisionlog.scopes import Handle, Scope
+    from decisionlog.scopes import Scope
 
 
-def decorate(scope: Scope[Any], function: Callable[..., Any]) -> Callable[..., Any]:
+def decorate(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with each call inside a scope like this one."""
     if not callable(function) or isinstance(function, type):
         raise TypeError(f"a run or decision decorates functions, not {function!r}")
@@ -30,7 +30,7 @@ def decorate(scope: Scope[Any], function: Callable[..., Any]) -> Callable[..., A
 
 
 def _coroutine_function(
-    scope: Scope[Any], function: Callable[..., Awaitable[Any]]
+    scope: Scope, function: Callable[..., Awaitable[Any]]
 ) -> Callable[..., Awaitable[Any]]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -42,7 +42,7 @@ def _coroutine_function(
     return wrapper
 
 
-def _plain_function(scope: Scope[Any], function: Callable[..., Any]) -> Callable[..., Any]:
+def _plain_function(scope: Scope, function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         outside = here()
@@ -58,7 +58,7 @@ def _plain_function(scope: Scope[Any], function: Callable[..., Any]) -> Callable
 
 
 async def _finish(
-    stack: ExitStack, handle: Handle, inside: _Inside, value: Coroutine[Any, Any, Any]
+    stack: ExitStack, handle: Scope, inside: _Inside, value: Coroutine[Any, Any, Any]
 ) -> Any:
     with stack, inside:
         result = await value
@@ -87,7 +87,7 @@ class _Inside:
 
 
 def _async_generator_function(
-    scope: Scope[Any], function: Callable[..., AsyncGenerator[Any, Any]]
+    scope: Scope, function: Callable[..., AsyncGenerator[Any, Any]]
 ) -> Callable[..., AsyncGenerator[Any, Any]]:
     @functools.wraps(function)
     async def wrapper(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
@@ -117,7 +117,7 @@ def _async_generator_function(
 
 
 def _generator_function(
-    scope: Scope[Any], function: Callable[..., Generator[Any, Any, Any]]
+    scope: Scope, function: Callable[..., Generator[Any, Any, Any]]
 ) -> Callable[..., Generator[Any, Any, Any]]:
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:

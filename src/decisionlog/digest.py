@@ -6,7 +6,6 @@ up alike.
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Sized
 from typing import Any, Protocol
@@ -44,15 +43,15 @@ class Digest:
     """Counts, and the few things worth naming: the latest of each, and before those that happened
     inside another decision those that did not.
 
-    Key decisions are the failed ones, then the first that had a choice of several options.
+    Key decisions are the failed ones, then the first that had a choice of several options. It is
+    told of one thing at a time: whoever shares it brings a lock.
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # re-entrant for the same reason as the recorder's
         self.made = 0
-        self._successful = self._failed = self._cancelled = 0
-        self._tokens = self._problems = 0
-        self._latency = 0.0
+        self.successful = self.failed = self.cancelled = 0
+        self.tokens = self.problems = 0
+        self.latency = 0.0
         self._nodes: dict[str, None] = {}
         self._choices: list[str] = []
         self._failures = _Latest()
@@ -62,50 +61,46 @@ class Digest:
 
     def decided(self, node_id: str) -> int:
         """A decision was made; returns how many there were before."""
-        with self._lock:
-            before = self.made
-            self.made = before + 1
-            if node_id not in self._nodes and len(self._nodes) < _NODES:
-                self._nodes[node_id] = None
+        before = self.made
+        self.made = before + 1
+        if node_id not in self._nodes and len(self._nodes) < _NODES:
+            self._nodes[node_id] = None
         return before
 
     def came_out(self, decision: Decided, outcome: Outcome) -> None:
         """A decision has its outcome."""
-        with self._lock:
-            self._tokens += outcome.tokens_used
-            self._latency += outcome.latency_ms
-            if outcome.success:
-                self._successful += 1
-                self._successes.add(outcome.summary or decision.intent, decision.parent_id)
-            elif outcome.cancelled:
-                self._cancelled += 1
-            else:
-                self._failed += 1
-                text = f"{_choice(decision)} failed: {outcome.error or 'no error given'}"
-                self._failures.add(text, decision.parent_id)
-                return
-            if len(decision.options) > 1 and len(self._choices) < KEPT:
-                self._choices.append(_choice(decision))
+        self.tokens += outcome.tokens_used
+        self.latency += outcome.latency_ms
+        if outcome.success:
+            self.successful += 1
+            self._successes.add(outcome.summary or decision.intent, decision.parent_id)
+        elif outcome.cancelled:
+            self.cancelled += 1
+        else:
+            self.failed += 1
+            text = f"{_choice(decision)} failed: {outcome.error or 'no error given'}"
+            self._failures.add(text, decision.parent_id)
+            return
+        if len(self._choices) < KEPT and len(decision.options) > 1:
+            self._choices.append(_choice(decision))
 
     def problem(self, severity: str, description: str) -> int:
         """A problem was reported; returns how many there were before."""
-        with self._lock:
-            before = self._problems
-            self._problems = before + 1
-            if severity == "critical":
-                self._critical.add(description)
-            elif severity == "warning":
-                self._warnings.add(description)
+        before = self.problems
+        self.problems = before + 1
+        if severity == "critical":
+            self._critical.add(description)
+        elif severity == "warning":
+            self._warnings.add(description)
         return before
 
     def metrics(self) -> RunMetrics:
         """The counts."""
-        with self._lock:
-            known = self._successful + self._failed + self._cancelled
-            return RunMetrics(
-                self.made, self._successful, self._failed, self._cancelled, self.made - known,
-                self._tokens, self._latency, list(self._nodes),
-            )  # fmt: skip
+        pending = self.made - self.successful - self.failed - self.cancelled
+        return RunMetrics(
+            self.made, self.successful, self.failed, self.cancelled, pending, self.tokens,
+            self.latency, list(self._nodes),
+        )  # fmt: skip
 
     def narrative(self, status: RunStatus) -> str:
         """What there is to say about a run of which nobody said anything."""
@@ -128,14 +123,13 @@ class Digest:
 
     def highlights(self) -> dict[str, Any]:
         """The rest of what `RunEnded` and `RunSummary` have in common, as their fields."""
-        with self._lock:
-            return {
-                "problem_count": self._problems,
-                "key_decisions": [*self._failures.texts(), *map(_short, self._choices)][:KEPT],
-                "critical_problems": self._critical.texts(),
-                "warnings": self._warnings.texts(),
-                "successes": self._successes.texts(),
-            }
+        return {
+            "problem_count": self.problems,
+            "key_decisions": [*self._failures.texts(), *map(_short, self._choices)][:KEPT],
+            "critical_problems": self._critical.texts(),
+            "warnings": self._warnings.texts(),
+            "successes": self._successes.texts(),
+        }
 
 
 class _Latest:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from datetime import datetime
 
 import anyio
-import anyio.lowlevel
 from msgspec.structs import replace
 
 from decisionlog.records import Gap, encode, seal
@@ -31,7 +30,6 @@ class Lane:
         taken: Callable[[list[Chunk]], None], failed: Callable[[Exception], None],
     ) -> None:  # fmt: skip
         self.tried = asyncio.Event()
-        self.size = 0
         self._sink = sink
         self._writer = writer
         self._interval = interval
@@ -39,10 +37,10 @@ class Lane:
         self._now = now
         self._taken = taken
         self._report = failed
-        self._pending: list[tuple[int, Chunk]] = []
-        self._offers = 0
+        self._pending: list[Chunk] = []
+        self._size = 0
         self._work = asyncio.Event()
-        self._progress = asyncio.Event()
+        self._progress = asyncio.Condition()
         self._turn = asyncio.Lock()
         self._is_open = False
         self._warned = False
@@ -50,31 +48,23 @@ class Lane:
 
     def offer(self, chunks: list[Chunk]) -> None:
         """More to write."""
-        self._offers += 1
         for chunk in chunks:
-            if self.size > self._limit:
+            if self._size > self._limit:
                 self._lossy = True
                 count = chunk.last_seq - chunk.first_seq + 1
                 reason = f"{self._sink!r} fell behind"
                 gap = Gap(count, self._now(), reason, chunk.run_id, chunk.last_seq)
                 chunk = replace(chunk, data=seal(encode(gap)), records=0)
-            self._pending.append((self._offers, chunk))
-            self.size += len(chunk.data)
+            self._pending.append(chunk)
+            self._size += len(chunk.data)
         self._work.set()
 
     async def run(self) -> None:
         """Write what is offered, for ever; what is not taken is offered again, ever less often."""
         delay = self._interval
         while True:
-            try:
-                async with self._turn:
-                    if not self._is_open:
-                        await self._sink.open(self._writer)
-                        self._is_open = True
-                    progress = await self._write()
-            except Exception as error:
-                self._failed(error)
-                progress = False
+            async with self._turn:
+                progress = await self._try()
             self.tried.set()
             if not self._pending and self._is_open:
                 self._work.clear()
@@ -85,22 +75,30 @@ class Lane:
                 continue
             delay = self._interval
 
-    async def _write(self) -> bool:
-        if not self._pending:
-            return True
+    async def _try(self) -> bool:
+        """Whether the sink took anything, or there was nothing to take."""
         batch = self._pending.copy()
-        unwritten = await self._sink.write([chunk for _, chunk in batch])
-        left = set(map(id, unwritten.chunks)) if unwritten else set[int]()
-        taken = [chunk for _, chunk in batch if id(chunk) not in left]
-        self._pending[: len(batch)] = [item for item in batch if id(item[1]) in left]
-        self.size -= sum(len(chunk.data) for chunk in taken)
+        try:
+            if not self._is_open:
+                await self._sink.open(self._writer)
+                self._is_open = True
+            unwritten = await self._sink.write(batch) if batch else None
+        except Exception as error:
+            self._failed(error)
+            return False
+        left = list(unwritten.chunks) if unwritten else []
+        ids = set(map(id, left))
+        taken = [chunk for chunk in batch if id(chunk) not in ids] if left else batch
+        self._pending[: len(batch)] = left
+        self._size -= sum(len(chunk.data) for chunk in taken)
         self._taken(taken)
-        self.stop_waiting()
+        async with self._progress:
+            self._progress.notify_all()
         if unwritten:
             self._failed(unwritten.error)
         else:
             self._warned = False
-        return bool(taken)
+        return bool(taken) or not batch
 
     def _failed(self, error: Exception) -> None:
         self._report(error)
@@ -108,22 +106,14 @@ class Lane:
             self._warned = True
             logger.warning("%r cannot be written to now, will try again: %s", self._sink, error)
 
-    async def below(self, size: int) -> None:
-        """Wait until less than this is pending, or something has happened."""
-        await anyio.lowlevel.checkpoint()
-        if self.size > size:
-            await self._progress.wait()
-
     async def settled(self) -> None:
         """Wait until everything offered so far is taken."""
-        offers = self._offers
-        while self._pending and self._pending[0][0] <= offers:
-            await self._progress.wait()
-
-    def stop_waiting(self) -> None:
-        """Let those who wait for something to happen here look again."""
-        progress, self._progress = self._progress, asyncio.Event()
-        progress.set()
+        offered = {id(chunk): chunk for chunk in self._pending}
+        async with self._progress:
+            # What is pending keeps its order, so the first tells of all.
+            await self._progress.wait_for(
+                lambda: not self._pending or id(self._pending[0]) not in offered
+            )
 
     async def flush(self, durable: bool) -> bool:
         """Have the sink flush; whether it could."""

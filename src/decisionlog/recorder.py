@@ -37,8 +37,6 @@ logger = logging.getLogger("decisionlog")
 
 _TAKE_BYTES = 2**20
 """Joined in one go. More would hold the interpreter lock, and so the agent, for too long."""
-_BACKLOG_BYTES = 4 * 2**20
-"""What the log's lane may have in hand before the rest waits with the runs."""
 _SYNC_INTERVAL = 0.8
 
 
@@ -128,7 +126,7 @@ class Recorder:
     def close(self) -> None:
         """Ask it to write what there is and end, within `close_timeout`. Does not wait."""
         self._closing = True
-        self._post(self._stop_waiting)
+        self._post(lambda: (self._wake.set(), self._hurry.set()))
 
     @property
     def lost(self) -> int:
@@ -186,19 +184,13 @@ class Recorder:
         while self._calls:
             self._calls.popleft()()
 
-    def _stop_waiting(self) -> None:
-        self._wake.set()
-        self._hurry.set()
-        for lane in self._lanes:
-            lane.stop_waiting()
-
     async def _all_tried(self) -> None:
         for lane in self._lanes:
             await lane.tried.wait()
         self.opened.set()
 
     async def _pump(self) -> None:
-        """A bounded amount to the lanes at a time; between two rounds, the interval."""
+        """A bounded amount to the lanes at a time; when that was all, a pause."""
         buffer = self.buffer
         while not self._closing:
             with buffer.lock:
@@ -206,10 +198,9 @@ class Recorder:
                 buffer.idle = not buffer.queue
             if not buffer.queue:
                 await self._wake.wait()
-            chunks = buffer.take(_TAKE_BYTES)
-            self._offer(chunks)
-            await self._lanes[0].below(_BACKLOG_BYTES)
-            if buffer.size < _TAKE_BYTES or not chunks:
+            self._offer(buffer.take(_TAKE_BYTES))
+            await anyio.lowlevel.checkpoint()
+            if not buffer.queue or buffer.size < _TAKE_BYTES:
                 # Half the interval: what comes right now has to be written, not only taken, in it.
                 with anyio.move_on_after(self.settings.flush_interval / 2):
                     await self._hurry.wait()

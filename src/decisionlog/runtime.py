@@ -19,14 +19,15 @@ from msgspec import Struct
 
 from decisionlog import errors
 from decisionlog.clock import Clock, SystemClock
-from decisionlog.context import Frame, current, decision_at, open_runtimes, set_node
+from decisionlog.context import Frame, current_in, decision_at, open_runtimes, set_node
+from decisionlog.decisions import DecisionHandle, truth
 from decisionlog.errors import brief
-from decisionlog.handles import NO_RUN, DecisionHandle, RunHandle, open_decision, truth
 from decisionlog.intake import Intake
+from decisionlog.interface import Options, Scopes
 from decisionlog.model import DecisionType, Option
 from decisionlog.recorder import FlushRequest, Recorder, Settings
 from decisionlog.records import RUN_ID, random_run_id
-from decisionlog.scopes import Options, Scopes
+from decisionlog.runs import NO_RUN, RunHandle
 from decisionlog.sinks import FileSink, Sink
 from decisionlog.values import Redact, Values
 
@@ -146,8 +147,6 @@ class Runtime(Scopes):
         self._misused = self._errors = 0
         self._last_error: str | None = None
         self._warned: set[type[errors.MisuseError]] = set()
-        self.guard = _Guard(self, strictly=True)
-        self._lenient_guard = _Guard(self, strictly=False)
 
     def __repr__(self) -> str:
         return f"Runtime({str(self.path)!r})"
@@ -253,7 +252,7 @@ class Runtime(Scopes):
 
     def after_fork(self) -> None:
         """In a forked child: what was inherited is ended, and the child starts clean."""
-        if (frame := current(self)) is not None:
+        if (frame := current_in(self)) is not None:
             self._forked_from = _ids_at(frame)
         self._disconnect()
         self._lock = threading.RLock()
@@ -305,7 +304,7 @@ class Runtime(Scopes):
     @property
     def current_run(self) -> RunHandle | None:
         """The run of this runtime that is in progress here, or None."""
-        frame = current(self)
+        frame = current_in(self)
         return frame.run if frame is not None else None
 
     async def start_run(
@@ -333,9 +332,12 @@ class Runtime(Scopes):
     def set_node(self, node_id: str) -> None:
         """Name the node for the decisions that follow in this context, until the run ends."""
         run = self._in_progress(None, "the node {} names nothing", node_id)
-        if run is not None and (frame := current(self, run)) is not None:
-            with self.guard:
+        if run is not None and (frame := current_in(self, run)) is not None:
+            try:
                 set_node.set((run, frame.node, self.intake.text(node_id, "node_id")))
+                self.intake.values.raise_interrupt()
+            except Exception as failure:
+                self.trouble(failure)
 
     async def decide(
         self, intent: str, options: Options, chosen: str, reasoning: str,
@@ -354,7 +356,8 @@ class Runtime(Scopes):
         given = (
             intent, options, chosen, reasoning, node_id, decision_type, constraints, context, None
         )  # fmt: skip
-        decision = open_decision(self, given, run)
+        decision = DecisionHandle(run, given)
+        decision.start(self, None)
         await self._room()
         return decision.id
 
@@ -460,7 +463,7 @@ class Runtime(Scopes):
         return run
 
     async def _room(self) -> None:
-        if self._recorder is not None and self._recorder.buffer.is_full:
+        if self._recorder is not None and self._recorder.buffer.full:
             await self._recorder.buffer.wait_for_room()
 
     # ------------------------------------------------------------------ for handles
@@ -519,9 +522,14 @@ class Runtime(Scopes):
                 kind.__name__,
             )
 
-    def guard_for(self, error: Error) -> _Guard:
-        """The guard for the end of a scope that this exception, if any, leaves."""
-        return self.guard if error is None else self._lenient_guard
+    def trouble(self, failure: Exception, leaving: Error = None) -> None:
+        """Deal with what came up while recording: none of the agent's concern, but for misuse of a
+        strict runtime, and that not in place of an exception of the agent's own.
+        """
+        if not isinstance(failure, errors.MisuseError):
+            self.failed(failure)
+        elif leaving is None:
+            raise failure
 
     def failed(self, error: Exception) -> None:
         """Recording failed."""
@@ -529,34 +537,6 @@ class Runtime(Scopes):
         self._last_error = f"{type(error).__name__}: {error}"
         if self._errors == 1:
             logger.error("Recording failed; the agent goes on without", exc_info=error)
-
-
-class _Guard:
-    """Around what records: what goes wrong there is not the agent's concern.
-
-    A `MisuseError` of a strict runtime passes if `strictly`: not where it would take the place of
-    an exception of the agent's.
-    """
-
-    __slots__ = ("_runtime", "_strictly")
-
-    def __init__(self, runtime: Runtime, *, strictly: bool) -> None:
-        self._runtime = runtime
-        self._strictly = strictly
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Error, trace: TracebackType | None, /) -> bool:
-        runtime = self._runtime
-        if runtime.intake.values.interrupts:
-            runtime.intake.values.raise_interrupt()
-        if isinstance(error, errors.MisuseError):
-            return not self._strictly
-        if isinstance(error, Exception):
-            runtime.failed(error)
-            return True
-        return False
 
 
 def _ids_at(frame: Frame) -> Ids:

@@ -1,94 +1,123 @@
-"""How a run or a decision surrounds code: `with`, `async with`, or as a decorator."""
+"""How a run, a decision or a node surrounds code: `with`, `async with`, or as a decorator."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from asyncio import get_running_loop
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
 
 from anyio.lowlevel import current_token
 
-from decisionlog import errors
-from decisionlog.buffer import Buffer
-from decisionlog.context import Frame, bound_runtime, enter, innermost
+from decisionlog.context import Frame, current, enter
 from decisionlog.decorators import decorate
-from decisionlog.handles import (
-    DecisionHandle,
-    Given,
-    NodeHandle,
-    RunHandle,
-    open_decision,
-    open_node,
-    open_run,
-)
-from decisionlog.model import DecisionType, Option
+from decisionlog.errors import EndedError, InvalidValueError
 
 if TYPE_CHECKING:
+    from decisionlog.decisions import DecisionHandle
+    from decisionlog.runs import NodeHandle, RunHandle
     from decisionlog.runtime import Runtime
 
 F = TypeVar("F", bound=Callable[..., Any])
-T = TypeVar("T")
-Options: TypeAlias = Sequence[Option | Mapping[str, Any]]
-OrCallable: TypeAlias = T | Callable[..., T]
 Kind: TypeAlias = type[BaseException] | None
 Error: TypeAlias = BaseException | None
+Given: TypeAlias = tuple[Any, ...]
+"""The arguments of `run`, `decision` or `node`, in their order."""
 
 
-class Handle(Frame, Protocol):
-    """What a scope needs of the handle it gives."""
+class Binder(Protocol):
+    """Says in which runtime a scope records, when it is entered."""
 
-    def end(self, error: BaseException | None) -> None: ...
-    def returned(self, value: object) -> None: ...
-
-
-H = TypeVar("H", bound=Handle)
+    def bound(self) -> Runtime | None: ...
 
 
-class Scope(Generic[H]):
-    """Opens a handle on the way in, and ends it on the way out with what came of it.
+class Scope(ABC):
+    """Records something on the way in, and on the way out what came of it.
 
-    A scope may be entered any number of times, also at once, and each is a run or decision of its
-    own; as a decorator it makes one like itself for each call.
+    It is its own handle. It surrounds one block at a time; once that has ended it may be entered
+    again, and is then a run or decision of its own. As a decorator it makes one like itself for
+    each call. One that has nothing to record to (no run in progress, the runtime closed or
+    disabled) takes everything and does nothing.
     """
 
-    __slots__ = ("_given", "_handles", "_maker", "_open")
+    __slots__ = ("_binder", "_given", "_intruders", "ended", "id", "outer")
 
-    def __init__(self, maker: Scopes, opener: Callable[..., H], given: Given) -> None:
-        self._maker = maker
-        self._open = opener
+    outer: Frame | None
+
+    def __init__(self, binder: Binder, given: Given) -> None:
+        self._binder = binder
         self._given = given
-        self._handles: list[H] = []
+        self._intruders = 0
+        self.id = ""
+        self.ended = True
 
-    def __enter__(self) -> H:
-        handle = self._enter()
-        if (buffer := _full(handle)) and _may_block():
+    @property
+    @abstractmethod
+    def run(self) -> RunHandle:
+        """The run it is in."""
+
+    @property
+    @abstractmethod
+    def decision(self) -> DecisionHandle | None:
+        """Itself, if it is a decision."""
+
+    @property
+    @abstractmethod
+    def node(self) -> NodeHandle | None:
+        """The node in force inside it."""
+
+    @abstractmethod
+    def begin(self, runtime: Runtime, outer: Frame | None) -> None:
+        """Record that it starts, and be in progress; `outer` is the innermost scope here."""
+
+    def start(self, runtime: Runtime, outer: Frame | None) -> None:
+        """Begin, whatever happens."""
+        try:
+            self.begin(runtime, outer)
+        except (KeyboardInterrupt, SystemExit) as interrupt:  # from within a value
+            self.end(interrupt)
+            raise
+        except Exception as failure:
+            runtime.trouble(failure)
+
+    @abstractmethod
+    def end(self, error: Error) -> None:
+        """Record what came of it, if it is in progress; it was left with this exception."""
+
+    @abstractmethod
+    def returned(self, value: object) -> None:
+        """The decorated function returned this."""
+
+    def __enter__(self) -> Self:
+        self._enter()
+        buffer = self.run.buffer
+        if buffer is not None and buffer.full and _may_block():
             buffer.wait_for_room_blocking()
-        return handle
+        return self
 
     def __exit__(self, kind: Kind, error: Error, trace: TracebackType | None, /) -> None:
-        handle = self._mine()
-        handle.end(error)
-        if error is None and (buffer := _full(handle)) and _may_block():
+        self._exit(error)
+        buffer = self.run.buffer
+        if buffer is not None and buffer.full and error is None and _may_block():
             buffer.wait_for_room_blocking()
 
-    async def __aenter__(self) -> H:
-        handle = self._enter()
-        if buffer := _full(handle):
+    async def __aenter__(self) -> Self:
+        self._enter()
+        buffer = self.run.buffer
+        if buffer is not None and buffer.full:
             try:
                 await buffer.wait_for_room()
             except BaseException as error:
-                self._handles.remove(handle)
-                handle.end(error)
+                self._exit(error)
                 raise
-        return handle
+        return self
 
     async def __aexit__(self, kind: Kind, error: Error, trace: TracebackType | None, /) -> None:
-        handle = self._mine()
-        handle.end(error)
-        if error is None and (buffer := _full(handle)):
+        self._exit(error)
+        buffer = self.run.buffer
+        if buffer is not None and buffer.full and error is None:
             await buffer.wait_for_room()
 
     def __call__(self, function: F) -> F:
@@ -97,118 +126,35 @@ class Scope(Generic[H]):
         """
         return decorate(self, function)  # type: ignore[return-value]
 
-    def for_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Scope[H]:
+    def for_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Self:
         """A scope like this one for a call of the decorated function."""
         given = self._given
-        if runtime := self._maker.bound():
+        if runtime := self._binder.bound():
             given = tuple(
                 _called(runtime, value, args, kwargs) if callable(value) else value
                 for value in given
             )
-        return Scope(self._maker, self._open, given)
+        return type(self)(self._binder, given)
 
-    def _enter(self) -> H:
-        handle = self._open(self._maker.bound(), self._given)
-        if not handle.ended:
-            enter(handle)
-        self._handles.append(handle)
-        return handle
+    def _enter(self) -> None:
+        runtime = self._binder.bound()
+        if runtime is None:
+            return
+        if not self.ended:
+            what = f"{self!r} is in use; the block that enters it again is not recorded"
+            runtime.misuse(EndedError, f"{what}: make a scope for each")
+            self._intruders += 1
+            return
+        outer = current()
+        self.start(runtime, outer)
+        if not self.ended:
+            enter(self, outer)
 
-    def _mine(self) -> H:
-        """The handle of the `with` block that ends here."""
-        if len(self._handles) == 1:
-            return self._handles.pop(0)
-        handles = self._handles.copy()
-        frame = innermost.get()
-        while frame is not None and all(handle is not frame for handle in handles):
-            frame = frame.outer
-        # What is not found was not recorded, or has ended before; or it was opened elsewhere.
-        found = (h for h in handles if (h.ended if frame is None else h is frame))
-        mine = next(found, handles[-1])
-        self._handles.remove(mine)
-        return mine
-
-
-class Scopes:
-    """Makes scopes for the runtime of the surrounding run, else for the only open one of the
-    process; where there is none, nothing is recorded. A `Runtime` makes them for itself.
-    """
-
-    def bound(self) -> Runtime | None:
-        """The runtime in which to record now."""
-        return bound_runtime()
-
-    def run(
-        self,
-        goal_id: OrCallable[str],
-        goal_description: OrCallable[str] = "",
-        input_data: Any = None,
-        *,
-        run_id: OrCallable[str | None] = None,
-        tags: OrCallable[Mapping[str, str] | None] = None,
-        parent: OrCallable[RunHandle | DecisionHandle | str | None] = None,
-    ) -> Scope[RunHandle]:
-        """A run: `with`, `async with`, or as a decorator.
-
-        Args:
-            goal_id: What the run is for; runs are compared within a goal.
-            goal_description: The same, for people.
-            input_data: What the run was given.
-            run_id: An id of your own, 1 to 100 of `A-Z a-z 0-9 _ -`, never used before.
-            tags: What to tell runs apart by: a version, a prompt, an experiment.
-            parent: The run or decision that this one is part of, if it is not the surrounding one:
-                a handle or, from another process, `"<run id>"` or `"<run id>/<decision id>"`.
-
-        As a decorator, arguments may be callables of the call's arguments. `decisionlog.run` is for
-        library code, which has no runtime at import time: when the scope is entered or the function
-        called, it is bound to the runtime of the surrounding run, else to the only one that is open
-        in the process. Where there is none, nothing is recorded.
-        """
-        return Scope(self, open_run, (goal_id, goal_description, input_data, run_id, tags, parent))
-
-    def decision(
-        self,
-        intent: OrCallable[str],
-        options: OrCallable[Options] = (),
-        chosen: OrCallable[str | None] = None,
-        reasoning: OrCallable[str] = "",
-        node_id: OrCallable[str | None] = None,
-        decision_type: OrCallable[DecisionType | str] = DecisionType.CUSTOM,
-        constraints: OrCallable[Sequence[str] | None] = None,
-        context: OrCallable[Mapping[str, Any] | None] = None,
-        *,
-        supersedes: OrCallable[str | None] = None,
-        run: RunHandle | None = None,
-    ) -> Scope[DecisionHandle]:
-        """A decision in the surrounding run: `with`, `async with`, or as a decorator.
-
-        It is recorded on entry, before the work inside begins; its outcome and latency on the way
-        out: a success, unless an exception leaves the scope or the handle says otherwise.
-
-        Args:
-            intent: What is being decided.
-            options: What could be done, each an `Option` or a dict with the same keys.
-            chosen: The id of the option taken; `DecisionHandle.choose` chooses later.
-            reasoning: Why.
-            node_id: The part of the agent that decides; else the surrounding `node`.
-            decision_type: What kind of thing is decided.
-            constraints: What had to be respected.
-            context: What the decision was based on.
-            supersedes: The id of an earlier decision of this run that this one replaces.
-            run: The handle of the run to record it in, instead of the surrounding one.
-
-        As a decorator, arguments may be callables of the call's arguments. `decisionlog.decision`,
-        for library code, is bound as `decisionlog.run` is.
-        """
-        given = (
-            intent, options, chosen, reasoning, node_id, decision_type, constraints, context,
-            supersedes,
-        )  # fmt: skip
-        return Scope(self, open_decision if run is None else partial(open_decision, run=run), given)
-
-    def node(self, node_id: OrCallable[str]) -> Scope[NodeHandle]:
-        """Name the node for the decisions inside a `with` block, and only those."""
-        return Scope(self, open_node, (node_id,))
+    def _exit(self, error: Error) -> None:
+        if self._intruders:
+            self._intruders -= 1
+        else:
+            self.end(error)
 
 
 def _called(
@@ -219,14 +165,8 @@ def _called(
     except Exception as error:
         name = getattr(value, "__qualname__", type(value).__name__)
         what = f"{name:.80}, given to a decorator, raised {type(error).__name__}; left out"
-        runtime.misuse(errors.InvalidValueError, what)
+        runtime.misuse(InvalidValueError, what)
         return None
-
-
-def _full(handle: Handle) -> Buffer | None:
-    """The buffer that has no room, if there is none."""
-    buffer = handle.run.buffer
-    return buffer if buffer is not None and buffer.is_full else None
 
 
 def _may_block() -> bool:

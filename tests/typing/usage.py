@@ -37,7 +37,8 @@ from decisionlog import (
     current_decision,
     current_run,
 )
-from decisionlog.handles import DecisionHandle, NodeHandle, RunHandle
+from decisionlog.decisions import DecisionHandle
+from decisionlog.runs import NodeHandle, RunHandle
 from decisionlog.testing import CountingIds, FixedClock, MemorySink
 
 
