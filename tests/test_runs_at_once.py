@@ -138,7 +138,7 @@ def test_many_threads_in_one_run() -> None:
     assert [record.seq for record in sink.records("run_1")] == list(range(1, 10_003))
 
 
-def test_many_threads_in_one_run() -> None:
+def test_many_threads_with_scopes_inside_each_other() -> None:
     sink = MemorySink()
     at_once = threading.Barrier(8)
     with recorded(sink) as runtime, runtime.run("goal") as run:

@@ -88,7 +88,7 @@ class Buffer:
         self._lossy: set[RunLog] = set()
         self._waiters: list[Flag] = []
 
-    def append(self, log: RunLog, record: Record, *, last: bool = False) -> bool:
+    def append(self, log: RunLog, record: Record, last: bool = False) -> bool:
         """Number a record, encode it and queue it; or, when there is no room, count it. The caller
         holds the lock.
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from decisionlog.decisions import DecisionHandle
-    from decisionlog.runs import RunHandle
+    from decisionlog.runs import NodeHandle, RunHandle
     from decisionlog.runtime import Runtime
-    from decisionlog.scopes import NodeHandle
 
 
 class Frame(Protocol):

@@ -57,11 +57,7 @@ class DecisionHandle(Scope):
     _said: Outcome | None
 
     def __init__(self, binder: Binder, given: Given) -> None:
-        self._binder = binder
-        self._given = given
-        self._intruders = 0
-        self.id = ""
-        self.ended = True
+        super().__init__(binder, given)
         self.run = NO_RUN
 
     def __repr__(self) -> str:
@@ -165,21 +161,22 @@ class DecisionHandle(Scope):
             what = f"supersedes is {brief(old)}, a decision {run.id} never made; left out"
             runtime.misuse(UnknownDecisionError, what)
             old = None
-        parent = decision_at(frame)
+        parent = None if frame is run else decision_at(frame)
         self.parent_id = None if parent is None else parent.id
         self._said = None
         now, self._started = runtime.clock.now(), runtime.clock.monotonic_ns()
-        self.run = run
+        self.run, self.buffer = run, run.buffer
         with run.lock:
-            self.id = f"dec_{run.digest.decided(node_id)}"
+            self.id = decision_id = f"dec_{run.digest.decided(node_id)}"
             self.ended = False
-            run.pending[self.id] = self
-            run.record(
-                Decision(
-                    self.id, self.parent_id, now, node_id, intent, kind, options,
-                    self.chosen_option_id, reasoning, constraints, context, old, None, None, run.id,
-                )
+            run.pending[decision_id] = self
+            record = Decision(
+                decision_id, self.parent_id, now, node_id, intent, kind, options,
+                self.chosen_option_id, reasoning, constraints, context, old, None, None, run.id,
             )  # fmt: skip
+            recorded = run.append(run.log, record, False)
+        if not recorded or intake.values.interrupts:
+            run.recorded(recorded, record)
 
     def say(
         self, success: bool, result: Any, error: object, summary: str = "", tokens_used: int = 0,
@@ -277,7 +274,9 @@ class DecisionHandle(Scope):
             force_setattr(outcome, "timestamp", runtime.clock.now())
             with run.lock:
                 run.digest.came_out(self, outcome)
-                run.record(outcome)
+                recorded = run.append(run.log, outcome, False)
+            if not recorded or runtime.intake.values.interrupts:
+                run.recorded(recorded, outcome)
         except Exception as failure:
             runtime.trouble(failure, error)
 

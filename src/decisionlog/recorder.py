@@ -126,7 +126,8 @@ class Recorder:
     def close(self) -> None:
         """Ask it to write what there is and end, within `close_timeout`. Does not wait."""
         self._closing = True
-        self._post(lambda: (self._wake.set(), self._hurry.set()))
+        self._post(self._wake.set)
+        self._post(self._hurry.set)
 
     @property
     def lost(self) -> int:

@@ -6,10 +6,11 @@ import asyncio
 import concurrent.futures
 import os
 import sys
+from collections.abc import Callable
 from threading import RLock
 from typing import TYPE_CHECKING, Any, cast
 
-from decisionlog.buffer import Buffer, RunLog
+from decisionlog.buffer import RunLog
 from decisionlog.context import Frame, current_in, leave
 from decisionlog.digest import Digest
 from decisionlog.errors import (
@@ -33,12 +34,11 @@ class RunHandle(Scope):
     """One run while it is being recorded. See `Runtime.run`."""
 
     __slots__ = (
-        "_log", "_said", "_started", "buffer", "digest", "lock", "pending", "runtime", "status",
+        "_said", "_started", "append", "digest", "lock", "log", "pending", "runtime", "status",
     )  # fmt: skip
 
-    decision = None
-    node = None
-    _log: RunLog
+    append: Callable[[RunLog, Record, bool], bool]
+    log: RunLog
     _said: tuple[RunStatus, Any, str] | None
     _started: int
     pending: dict[str, DecisionHandle]
@@ -47,7 +47,6 @@ class RunHandle(Scope):
         super().__init__(binder, given)
         self.status = RunStatus.RUNNING
         self.runtime: Runtime | None = None
-        self.buffer: Buffer | None = None
         self.lock = RLock()
         self.digest = Digest()
 
@@ -58,6 +57,14 @@ class RunHandle(Scope):
     def run(self) -> RunHandle:
         """Itself."""
         return self
+
+    @property
+    def decision(self) -> None:
+        """It is none."""
+
+    @property
+    def node(self) -> None:
+        """A new run clears it."""
 
     @property
     def metrics(self) -> RunMetrics:
@@ -148,8 +155,9 @@ class RunHandle(Scope):
         self.pending = {}
         self._started = started
         self._said = None
-        self._log = RunLog(run_id)
-        self.runtime, self.buffer, self.lock = runtime, recorder.buffer, recorder.buffer.lock
+        self.log = RunLog(run_id)
+        self.runtime, self.buffer = runtime, recorder.buffer
+        self.lock, self.append = self.buffer.lock, self.buffer.append
         self.ended = False
         runtime.runs[run_id] = self
         self.record(
@@ -220,19 +228,22 @@ class RunHandle(Scope):
 
     def disconnect(self) -> None:
         """The runtime has closed, or this is a forked child: nothing more is recorded here."""
-        self.ended = self._log.ended = True
+        self.ended = self.log.ended = True
         self.lock = RLock()  # the other one may be held by a thread that stayed with the parent
         self.pending = {}
 
     def record(self, record: Record, *, last: bool = False) -> None:
         """Hand a record to the recorder."""
-        runtime, buffer = cast("Runtime", self.runtime), cast("Buffer", self.buffer)
         with self.lock:
-            recorded = buffer.append(self._log, record, last=last)
+            recorded = self.append(self.log, record, last)
+        self.recorded(recorded, record)
+
+    def recorded(self, recorded: bool, record: Record) -> None:
+        """After `append`, and without the lock: say what is to be said of it."""
         if not recorded:
             self.too_late(f"its {type(record).__name__} came late and")
-        if runtime.intake.values.interrupts:
-            runtime.intake.values.raise_interrupt()
+        if self.runtime is not None:
+            self.runtime.intake.values.raise_interrupt()
 
     def too_late(self, what: str) -> None:
         """Something came after the end."""
@@ -245,14 +256,16 @@ class NodeHandle(Scope):
 
     __slots__ = ("run",)
 
-    decision = None
-
     def __init__(self, binder: Binder, given: Given) -> None:
         super().__init__(binder, given)
-        self.run = NO_RUN
+        self.run: RunHandle = NO_RUN
 
     def __repr__(self) -> str:
         return f"<node {self.id or '(not recorded)'}>"
+
+    @property
+    def decision(self) -> None:
+        """It is none."""
 
     @property
     def node(self) -> NodeHandle:

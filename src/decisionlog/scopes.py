@@ -7,7 +7,7 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast
 
 from anyio.lowlevel import current_token
 
@@ -16,8 +16,7 @@ from decisionlog.decorators import decorate
 from decisionlog.errors import EndedError, InvalidValueError
 
 if TYPE_CHECKING:
-    from decisionlog.decisions import DecisionHandle
-    from decisionlog.runs import NodeHandle, RunHandle
+    from decisionlog.buffer import Buffer
     from decisionlog.runtime import Runtime
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,31 +41,18 @@ class Scope(ABC):
     disabled) takes everything and does nothing.
     """
 
-    __slots__ = ("_binder", "_given", "_intruders", "ended", "id", "outer")
+    __slots__ = ("_binder", "_given", "_intruders", "buffer", "ended", "id", "outer")
 
     outer: Frame | None
+    buffer: Buffer | None
 
     def __init__(self, binder: Binder, given: Given) -> None:
         self._binder = binder
         self._given = given
         self._intruders = 0
+        self.buffer = None
         self.id = ""
         self.ended = True
-
-    @property
-    @abstractmethod
-    def run(self) -> RunHandle:
-        """The run it is in."""
-
-    @property
-    @abstractmethod
-    def decision(self) -> DecisionHandle | None:
-        """Itself, if it is a decision."""
-
-    @property
-    @abstractmethod
-    def node(self) -> NodeHandle | None:
-        """The node in force inside it."""
 
     @abstractmethod
     def begin(self, runtime: Runtime, outer: Frame | None) -> None:
@@ -92,20 +78,20 @@ class Scope(ABC):
 
     def __enter__(self) -> Self:
         self._enter()
-        buffer = self.run.buffer
+        buffer = self.buffer
         if buffer is not None and buffer.full and _may_block():
             buffer.wait_for_room_blocking()
         return self
 
     def __exit__(self, kind: Kind, error: Error, trace: TracebackType | None, /) -> None:
         self._exit(error)
-        buffer = self.run.buffer
+        buffer = self.buffer
         if buffer is not None and buffer.full and error is None and _may_block():
             buffer.wait_for_room_blocking()
 
     async def __aenter__(self) -> Self:
         self._enter()
-        buffer = self.run.buffer
+        buffer = self.buffer
         if buffer is not None and buffer.full:
             try:
                 await buffer.wait_for_room()
@@ -116,7 +102,7 @@ class Scope(ABC):
 
     async def __aexit__(self, kind: Kind, error: Error, trace: TracebackType | None, /) -> None:
         self._exit(error)
-        buffer = self.run.buffer
+        buffer = self.buffer
         if buffer is not None and buffer.full and error is None:
             await buffer.wait_for_room()
 
@@ -148,7 +134,7 @@ class Scope(ABC):
         outer = current()
         self.start(runtime, outer)
         if not self.ended:
-            enter(self, outer)
+            enter(cast("Frame", self), outer)
 
     def _exit(self, error: Error) -> None:
         if self._intruders:
