@@ -11,8 +11,15 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from decisionlog import LogContext, NoRunError, RunStatus, Runtime, current_decision, current_run
-from decisionlog.runs import RunHandle
+from decisionlog import (
+    LogContext,
+    NoRunError,
+    RunHandle,
+    RunStatus,
+    Runtime,
+    current_decision,
+    current_run,
+)
 from decisionlog.testing import MemorySink
 from tests.recording import recorded, shape
 

@@ -11,19 +11,19 @@ import pytest
 
 import decisionlog
 from decisionlog import (
+    DecisionHandle,
     EndedError,
     InvalidValueError,
     MisuseError,
     NoRunError,
     Option,
+    RunHandle,
     RunStatus,
     Runtime,
     RuntimeStateError,
     UnknownDecisionError,
     UnknownOptionError,
 )
-from decisionlog.decisions import DecisionHandle
-from decisionlog.runs import RunHandle
 from decisionlog.testing import MemorySink
 from tests.recording import only_decision, outcome_of, recorded
 

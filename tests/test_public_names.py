@@ -7,11 +7,12 @@ import decisionlog
 from decisionlog import errors
 
 NAMES = """
-    Chunk Damage Decision DecisionLogError DecisionNotFoundError DecisionType EndedError Evaluation
-    FileSink InvalidValueError LogContext MisuseError NoRunError Option Outcome Problem ReadError
-    Run RunCheck RunInProgressError RunMetrics RunNotFoundError RunStatus RunStore RunSummary
-    Runtime RuntimeStateError Sink Stats UnknownDecisionError UnknownOptionError Unwritten
-    WriteError __version__ current_decision current_run decision run
+    Chunk Damage Decision DecisionHandle DecisionLogError DecisionNotFoundError DecisionType
+    EndedError Evaluation FileSink InvalidValueError LogContext MisuseError NoRunError
+    NodeHandle Option Outcome Problem ReadError Run RunCheck RunHandle RunInProgressError
+    RunMetrics RunNotFoundError RunStatus RunStore RunSummary Runtime RuntimeStateError Sink
+    Stats UnknownDecisionError UnknownOptionError Unwritten WriteError __version__
+    current_decision current_run decision run
 """.split()
 
 

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from decisionlog import Option, RunMetrics, RunStatus, RunStore, Runtime
-from decisionlog.runs import RunHandle
+from decisionlog import Option, RunHandle, RunMetrics, RunStatus, RunStore, Runtime
 from decisionlog.testing import MemorySink
 from tests.recording import recorded
 

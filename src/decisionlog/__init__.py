@@ -1,6 +1,7 @@
 """The flight recorder of AI agents: what they decided, why, and what came of it."""
 
 from decisionlog.context import LogContext, current_decision, current_run
+from decisionlog.decisions import DecisionHandle
 from decisionlog.errors import (
     DecisionLogError,
     DecisionNotFoundError,
@@ -30,6 +31,7 @@ from decisionlog.model import (
     RunStatus,
     RunSummary,
 )
+from decisionlog.runs import NodeHandle, RunHandle
 from decisionlog.runtime import Runtime, Stats, decision, run
 from decisionlog.sinks import Chunk, FileSink, Sink, Unwritten
 from decisionlog.store import RunStore
@@ -39,6 +41,7 @@ __all__ = [
     "Chunk",
     "Damage",
     "Decision",
+    "DecisionHandle",
     "DecisionLogError",
     "DecisionNotFoundError",
     "DecisionType",
@@ -49,12 +52,14 @@ __all__ = [
     "LogContext",
     "MisuseError",
     "NoRunError",
+    "NodeHandle",
     "Option",
     "Outcome",
     "Problem",
     "ReadError",
     "Run",
     "RunCheck",
+    "RunHandle",
     "RunInProgressError",
     "RunMetrics",
     "RunNotFoundError",

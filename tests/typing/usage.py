@@ -13,18 +13,21 @@ from decisionlog import (
     Chunk,
     Damage,
     Decision,
+    DecisionHandle,
     DecisionLogError,
     DecisionType,
     Evaluation,
     FileSink,
     LogContext,
     MisuseError,
+    NodeHandle,
     Option,
     Outcome,
     Problem,
     ReadError,
     Run,
     RunCheck,
+    RunHandle,
     RunMetrics,
     RunStatus,
     RunStore,
@@ -37,8 +40,6 @@ from decisionlog import (
     current_decision,
     current_run,
 )
-from decisionlog.decisions import DecisionHandle
-from decisionlog.runs import NodeHandle, RunHandle
 from decisionlog.testing import CountingIds, FixedClock, MemorySink
 
 
