@@ -11,7 +11,6 @@ from msgspec.structs import force_setattr
 from decisionlog.context import Frame, current_in, decision_at, leave, node_at
 from decisionlog.errors import (
     EndedError,
-    InvalidValueError,
     NoRunError,
     UnknownDecisionError,
     UnknownOptionError,
@@ -19,7 +18,7 @@ from decisionlog.errors import (
 )
 from decisionlog.model import Decision, DecisionType, Option, Outcome
 from decisionlog.records import Choice
-from decisionlog.runs import NO_RUN, NodeHandle, RunHandle, is_cancellation
+from decisionlog.runs import NO_RUN, NodeHandle, RunHandle, is_cancellation, truth
 from decisionlog.scopes import Binder, Error, Given, Scope
 
 if TYPE_CHECKING:
@@ -296,13 +295,3 @@ def _checked(runtime: Runtime, options: list[Option], chosen: object) -> str:
         what = f"{option_id!r:.60} is not among the options ({ids:.300}); kept as it is"
         runtime.misuse(UnknownOptionError, what)
     return option_id
-
-
-def truth(runtime: Runtime, success: object) -> bool:
-    """Whether something is a success; of an array, say, that is not clear."""
-    try:
-        return bool(success)
-    except Exception:
-        what = f"success is {brief(success)}, neither true nor false; taken as false"
-        runtime.misuse(InvalidValueError, what)
-        return False

@@ -6,7 +6,6 @@ up alike.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sized
 from typing import Any, Protocol
 
@@ -46,6 +45,11 @@ class Digest:
     Key decisions are the failed ones, then the first that had a choice of several options. It is
     told of one thing at a time: whoever shares it brings a lock.
     """
+
+    __slots__ = (
+        "_choices", "_critical", "_failures", "_nodes", "_successes", "_warnings", "cancelled",
+        "failed", "latency", "made", "problems", "successful", "tokens",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.made = 0
@@ -135,19 +139,21 @@ class Digest:
 class _Latest:
     """The latest texts; those that belong to something larger give way to those that do not."""
 
+    __slots__ = ("_inner", "_outer")
+
     def __init__(self) -> None:
-        self._outer: deque[str] = deque(maxlen=KEPT)
-        self._inner: deque[str] = deque(maxlen=KEPT)
+        self._outer: list[str] = []  # not deques: empty, those take ten times as much
+        self._inner: list[str] = []
 
     def add(self, text: str, parent_id: str | None = None) -> None:
-        (self._outer if parent_id is None else self._inner).append(text)
+        texts = self._outer if parent_id is None else self._inner
+        texts.append(text[: 4 * _TEXT])
+        if len(texts) > KEPT:
+            del texts[0]
 
     def texts(self) -> list[str]:
-        texts = [
-            *self._outer,
-            *list(self._inner)[max(0, len(self._inner) + len(self._outer) - KEPT) :],
-        ]
-        return [_short(text) for text in texts]
+        inner = self._inner[max(0, len(self._inner) + len(self._outer) - KEPT) :]
+        return [_short(text) for text in (*self._outer, *inner)]
 
     def latest(self) -> str:
         return _short([*self._inner, *self._outer][-1]) if self.texts() else ""

@@ -11,10 +11,11 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, cast
 
 from decisionlog.buffer import RunLog
-from decisionlog.context import Frame, current_in, leave
+from decisionlog.context import Frame, current_in, leave, set_node
 from decisionlog.digest import Digest
 from decisionlog.errors import (
     EndedError,
+    InvalidValueError,
     NoRunError,
     RuntimeStateError,
     UnknownDecisionError,
@@ -28,6 +29,10 @@ from decisionlog.version import __version__
 if TYPE_CHECKING:
     from decisionlog.decisions import DecisionHandle
     from decisionlog.runtime import Runtime
+
+
+_NOTHING = RLock(), Digest()
+"""What a run has that is not recorded."""
 
 
 class RunHandle(Scope):
@@ -47,8 +52,7 @@ class RunHandle(Scope):
         super().__init__(binder, given)
         self.status = RunStatus.RUNNING
         self.runtime: Runtime | None = None
-        self.lock = RLock()
-        self.digest = Digest()
+        self.lock, self.digest = _NOTHING
 
     def __repr__(self) -> str:
         return f"<run {self.id or '(not recorded)'}, {self.status}>"
@@ -127,6 +131,35 @@ class RunHandle(Scope):
         except Exception as failure:
             runtime.trouble(failure)
             return ""
+
+    def say_whether(self, success: object, output_data: Any, narrative: str) -> None:
+        """It succeeded, or failed."""
+        if self.runtime is not None:
+            status = RunStatus.COMPLETED if truth(self.runtime, success) else RunStatus.FAILED
+            self._say(status, output_data, narrative)
+
+    def set_node(self, node_id: str) -> None:
+        """Name the node for the decisions that follow in this context."""
+        runtime = self.runtime
+        if runtime is not None and (frame := current_in(runtime, self)) is not None:
+            try:
+                set_node.set((self, frame.node, runtime.intake.text(node_id, "node_id")))
+                runtime.intake.values.raise_interrupt()
+            except Exception as failure:
+                runtime.trouble(failure)
+
+    def pending_decision(self, decision_id: object) -> DecisionHandle | None:
+        """The decision with this id that has no outcome yet. None is misuse."""
+        decision = self.pending.get(decision_id) if isinstance(decision_id, str) else None
+        if decision is None and self.runtime is not None:
+            if self.made(decision_id):
+                what = f"{decision_id} of {self.id} has an outcome; another one is ignored"
+                self.runtime.misuse(EndedError, what)
+            else:
+                what = f"{self.id} made no decision {brief(decision_id)}"
+                what += "; its outcome is not recorded"
+                self.runtime.misuse(UnknownDecisionError, what)
+        return decision
 
     def made(self, decision_id: object) -> bool:
         """Whether the run made a decision with this id."""
@@ -312,3 +345,13 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 _CANCELLATIONS = (asyncio.CancelledError, GeneratorExit, concurrent.futures.CancelledError)
+
+
+def truth(runtime: Runtime, success: object) -> bool:
+    """Whether something is a success; of an array, say, that is not clear."""
+    try:
+        return bool(success)
+    except Exception:
+        what = f"success is {brief(success)}, neither true nor false; taken as false"
+        runtime.misuse(InvalidValueError, what)
+        return False

@@ -1,38 +1,36 @@
-"""`Runtime`: what an application opens, and the imperative way to record."""
+"""`Runtime`: what an application opens and closes; it records the runs below a directory."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias, TypeVar, overload
+from typing import Any, Literal, Self, TypeAlias
 
 import anyio
 from msgspec import Struct
 
 from decisionlog import errors
 from decisionlog.clock import Clock, SystemClock
-from decisionlog.context import Frame, current_in, decision_at, open_runtimes, set_node
-from decisionlog.decisions import DecisionHandle, truth
+from decisionlog.context import Frame, current_in, decision_at, open_runtimes
+from decisionlog.decisions import DecisionHandle
 from decisionlog.errors import brief
+from decisionlog.imperative import Imperative
 from decisionlog.intake import Intake
-from decisionlog.interface import Options, Scopes
-from decisionlog.model import DecisionType, Option
+from decisionlog.interface import Scopes
 from decisionlog.recorder import FlushRequest, Recorder, Settings
 from decisionlog.records import RUN_ID, random_run_id
-from decisionlog.runs import NO_RUN, RunHandle
+from decisionlog.runs import RunHandle
 from decisionlog.sinks import FileSink, Sink
 from decisionlog.values import Redact, Values
 
 logger = logging.getLogger("decisionlog")
-T = TypeVar("T")
 Error: TypeAlias = BaseException | None
 Ids: TypeAlias = tuple[str | None, str | None]
 _REMEMBERED_IDS = 10_000
@@ -65,7 +63,7 @@ class Stats(Struct, frozen=True):
     last_error: str | None = None
 
 
-class Runtime(Scopes):
+class Runtime(Imperative):
     """Records the runs of an agent below a directory. Open it with `async with`, or `with`.
 
     >>> with Runtime("traces") as runtime, runtime.run("greet", "Greet the user") as run:
@@ -298,173 +296,6 @@ class Runtime(Scopes):
     def bound(self) -> Runtime | None:
         """Itself, unless it is disabled."""
         return None if self.inert else self
-
-    # ------------------------------------------------------------------ the imperative interface
-
-    @property
-    def current_run(self) -> RunHandle | None:
-        """The run of this runtime that is in progress here, or None."""
-        frame = current_in(self)
-        return frame.run if frame is not None else None
-
-    async def start_run(
-        self, goal_id: str, goal_description: str = "", input_data: Any = None
-    ) -> str:
-        """Start a run, which becomes the current one of this context until `end_run`.
-
-        Returns:
-            The run's id; `""` when the runtime is not open.
-        """
-        run = await self.run(goal_id, goal_description, input_data).__aenter__()
-        return run.id
-
-    async def end_run(
-        self, success: bool, narrative: str = "", output_data: Any = None, *,
-        run_id: str | None = None,
-    ) -> None:  # fmt: skip
-        """End the current run, or the one named."""
-        if run := self._in_progress(run_id, "its end"):
-            say = run.succeed if truth(self, success) else run.fail
-            say(narrative=narrative, output_data=output_data)
-            run.end(None)
-            await self._room()
-
-    def set_node(self, node_id: str) -> None:
-        """Name the node for the decisions that follow in this context, until the run ends."""
-        run = self._in_progress(None, "the node {} names nothing", node_id)
-        if run is not None and (frame := current_in(self, run)) is not None:
-            try:
-                set_node.set((run, frame.node, self.intake.text(node_id, "node_id")))
-                self.intake.values.raise_interrupt()
-            except Exception as failure:
-                self.trouble(failure)
-
-    async def decide(
-        self, intent: str, options: Options, chosen: str, reasoning: str,
-        node_id: str | None = None, decision_type: DecisionType | str = DecisionType.CUSTOM,
-        constraints: Sequence[str] | None = None, context: Mapping[str, Any] | None = None, *,
-        run_id: str | None = None,
-    ) -> str:  # fmt: skip
-        """Record a decision; it is pending until `record_outcome`.
-
-        Returns:
-            Its id, `"dec_0"`, `"dec_1"`, … within the run; `""` when no run is in progress.
-        """
-        run = self._in_progress(run_id, "the decision {} is not recorded", intent)
-        if run is None:
-            return ""
-        given = (
-            intent, options, chosen, reasoning, node_id, decision_type, constraints, context, None
-        )  # fmt: skip
-        decision = DecisionHandle(run, given)
-        decision.start(self, None)
-        await self._room()
-        return decision.id
-
-    async def record_outcome(
-        self, decision_id: str, success: bool, result: Any = None,
-        error: str | BaseException | None = None, summary: str = "",
-        state_changes: Mapping[str, Any] | None = None, tokens_used: int = 0,
-        latency_ms: float = 0, *, run_id: str | None = None,
-    ) -> None:  # fmt: skip
-        """Record what came of a decision; without `latency_ms`, the time since it was made."""
-        run = self._in_progress(run_id, "the outcome of {} is not recorded", decision_id)
-        if run is None:
-            return
-        decision = run.pending.get(decision_id) if isinstance(decision_id, str) else None
-        if decision is not None:
-            if decision.say(
-                success, result, error, summary, tokens_used, state_changes, latency_ms=latency_ms
-            ):
-                decision.end(None)
-                await self._room()
-        elif run.made(decision_id):
-            what = f"{decision_id} of {run.id} has an outcome; another one is ignored"
-            self.misuse(errors.EndedError, what)
-        else:
-            what = f"{run.id} made no decision {brief(decision_id)}; its outcome is not recorded"
-            self.misuse(errors.UnknownDecisionError, what)
-
-    async def report_problem(
-        self, severity: str, description: str, decision_id: str | None = None,
-        root_cause: str | None = None, suggested_fix: str | None = None, *,
-        run_id: str | None = None,
-    ) -> str:  # fmt: skip
-        """Record that something went wrong; `severity` is "critical", "warning" or "minor".
-
-        Returns:
-            Its id, `"prob_0"`, `"prob_1"`, … within the run; `""` when no run is in progress.
-        """
-        run = self._in_progress(run_id, "the problem {} is not recorded", description)
-        if run is None:
-            return ""
-        problem_id = run.report_problem(
-            severity, description, decision_id=decision_id, root_cause=root_cause,
-            suggested_fix=suggested_fix,
-        )  # fmt: skip
-        await self._room()
-        return problem_id
-
-    @overload
-    async def decide_and_execute(
-        self, intent: str, options: Options, chosen: str, reasoning: str,
-        executor: Callable[[], Awaitable[T]], *, run_id: str | None = None, **kwargs: Any,
-    ) -> tuple[str, T]: ...  # fmt: skip
-
-    @overload
-    async def decide_and_execute(
-        self, intent: str, options: Options, chosen: str, reasoning: str,
-        executor: Callable[[], T], *, run_id: str | None = None, **kwargs: Any,
-    ) -> tuple[str, T]: ...  # fmt: skip
-
-    async def decide_and_execute(
-        self, intent: str, options: Options, chosen: str, reasoning: str,
-        executor: Callable[[], Any], *, run_id: str | None = None, **kwargs: Any,
-    ) -> tuple[str, Any]:  # fmt: skip
-        """Decide, call `executor` (a coroutine function or a plain one) and record what came of it.
-
-        `kwargs` are the other arguments of `decision`. An exception of the executor is recorded
-        and goes on.
-
-        Returns:
-            The decision's id and what the executor returned.
-        """
-        run = self._in_progress(run_id, "the decision {} is not recorded", intent)
-        async with self.decision(
-            intent, options, chosen, reasoning, run=run or NO_RUN, **kwargs
-        ) as decision:
-            result = executor()
-            if inspect.isawaitable(result):
-                result = await result
-            decision.returned(result)
-        return decision.id, result
-
-    async def quick_decision(
-        self, intent: str, action: str, reasoning: str, node_id: str | None = None, *,
-        run_id: str | None = None,
-    ) -> str:  # fmt: skip
-        """Record a decision of which there was but one thing to do; returns its id."""
-        option = Option("action", action, "execute")
-        return await self.decide(intent, [option], "action", reasoning, node_id, run_id=run_id)
-
-    def _in_progress(
-        self, run_id: str | None, consequence: str, value: object = ""
-    ) -> RunHandle | None:
-        if self.inert:
-            return None
-        if run_id is None:
-            run = self.current_run
-        else:
-            run = self.runs.get(run_id) if isinstance(run_id, str) else None
-        if run is None:
-            which = "no run" if run_id is None else f"no run {brief(run_id)}"
-            what = f"{which} is in progress here; {consequence.format(brief(value))}"
-            self.misuse(errors.NoRunError, what)
-        return run
-
-    async def _room(self) -> None:
-        if self._recorder is not None and self._recorder.buffer.full:
-            await self._recorder.buffer.wait_for_room()
 
     # ------------------------------------------------------------------ for handles
 

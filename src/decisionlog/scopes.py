@@ -58,15 +58,17 @@ class Scope(ABC):
     def begin(self, runtime: Runtime, outer: Frame | None) -> None:
         """Record that it starts, and be in progress; `outer` is the innermost scope here."""
 
-    def start(self, runtime: Runtime, outer: Frame | None) -> None:
-        """Begin, whatever happens."""
-        try:
-            self.begin(runtime, outer)
-        except (KeyboardInterrupt, SystemExit) as interrupt:  # from within a value
-            self.end(interrupt)
-            raise
-        except Exception as failure:
-            runtime.trouble(failure)
+    def start(self, outer: Frame | None) -> None:
+        """Begin, if there is a runtime, and whatever happens."""
+        runtime = self._binder.bound()
+        if runtime is not None:
+            try:
+                self.begin(runtime, outer)
+            except (KeyboardInterrupt, SystemExit) as interrupt:  # from within a value
+                self.end(interrupt)
+                raise
+            except Exception as failure:
+                runtime.trouble(failure)
 
     @abstractmethod
     def end(self, error: Error) -> None:
@@ -123,18 +125,19 @@ class Scope(ABC):
         return type(self)(self._binder, given)
 
     def _enter(self) -> None:
-        runtime = self._binder.bound()
-        if runtime is None:
-            return
         if not self.ended:
-            what = f"{self!r} is in use; the block that enters it again is not recorded"
-            runtime.misuse(EndedError, f"{what}: make a scope for each")
-            self._intruders += 1
+            self._intrude()
             return
         outer = current()
-        self.start(runtime, outer)
+        self.start(outer)
         if not self.ended:
             enter(cast("Frame", self), outer)
+
+    def _intrude(self) -> None:
+        if runtime := self._binder.bound():
+            what = f"{self!r} is in use; the block that enters it again is not recorded"
+            runtime.misuse(EndedError, f"{what}: make a scope for each")
+        self._intruders += 1
 
     def _exit(self, error: Error) -> None:
         if self._intruders:
