@@ -30,12 +30,11 @@ _SLACK = 2**20
 class RunLog:
     """The records of one run that wait, by number."""
 
-    __slots__ = ("dropped", "ended", "gaps", "lines", "next_seq", "queued", "run_id", "size")
+    __slots__ = ("dropped", "ended", "gaps", "lines", "next_seq", "queued", "run_id")
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.lines: dict[int, bytes] = {}
-        self.size = 0
         self.next_seq = 1
         self.gaps = 0
         self.dropped = 0
@@ -44,15 +43,14 @@ class RunLog:
 
     def take(self) -> tuple[dict[int, bytes], int]:
         """Remove the first lines, and tell how many of them are gaps."""
-        lines, gaps = self.lines, self.gaps
-        if self.size <= _CHUNK_BYTES:
-            self.lines, self.size = {}, 0
+        lines, gaps, self.gaps = self.lines, self.gaps, 0
+        size = sum(map(len, lines.values()))
+        if size <= _CHUNK_BYTES:
+            self.lines = {}
         else:
-            lines = dict(islice(lines.items(), max(1, len(lines) * _CHUNK_BYTES // self.size)))
+            lines = dict(islice(lines.items(), max(1, len(lines) * _CHUNK_BYTES // size)))
             for seq in lines:
                 del self.lines[seq]
-            self.size -= sum(map(len, lines.values()))
-        self.gaps = 0
         return lines, gaps
 
 
@@ -72,7 +70,7 @@ class Buffer:
         # while this thread does.
         self.lock = threading.RLock()
         self.queue: deque[RunLog] = deque()
-        self.accepted = self.written = self.dropped = 0
+        self.written = self.dropped = self._taken = 0
         self.bytes = self.size = 0
         self.full = self.closed = False
         self.idle = False
@@ -98,35 +96,49 @@ class Buffer:
         if log.ended:
             return False
         if self.full and self._must_drop(last):
-            self.accepted += 1
-            self.dropped += 1
-            log.dropped += 1
-            log.ended = last
-            self._untold.add(log)
-            self._lossy.add(log)
+            self._drop(log, last)
             return True
         if log.dropped:
             self._add_gap(log)
         while True:
             seq = log.next_seq
             force_setattr(record, "seq", seq)
-            line = seal(encode_within(record, self._max_value_bytes))
-            size = len(line)
+            try:
+                body = encode(record)
+            except Exception:  # what is wrong with it, the other encoder deals with
+                body = b""
+            if not 0 < len(body) <= self._max_value_bytes:
+                body = encode_within(record, self._max_value_bytes)
+            line = seal(body)
+            size = len(line) + _OVERHEAD
             # Not one call from here to the break: signal handlers and finalisers run at calls, and
             # what they record must not come in between.
             if log.next_seq == seq:
                 log.lines[seq] = line
                 log.next_seq = seq + 1
-                log.size += size
-                log.ended = last
-                self.size += size + _OVERHEAD
-                self.accepted += 1
+                self.size += size
                 break
+        if last:
+            log.ended = True
         if not log.queued:
             self._enqueue(log)
         if self.size > self._limit:
             self.full = True
         return True
+
+    def _drop(self, log: RunLog, last: bool) -> None:
+        self.dropped += 1
+        log.dropped += 1
+        log.ended = last
+        self._untold.add(log)
+        self._lossy.add(log)
+
+    @property
+    def accepted(self) -> int:
+        """How many records there were, whatever has become of them."""
+        with self.lock:
+            waiting = sum(len(log.lines) - log.gaps for log in self.queue)
+            return self._taken + waiting + self.dropped
 
     def _enqueue(self, log: RunLog) -> None:
         log.queued = True
@@ -147,7 +159,6 @@ class Buffer:
                 log.next_seq = seq + 1
                 log.dropped = 0
                 log.gaps += 1
-                log.size += size
                 self.size += size
         self._untold.discard(log)
 
@@ -206,28 +217,22 @@ class Buffer:
 
     def take(self, limit: int) -> list[Chunk]:
         """Remove about `limit` bytes of records from the runs that have waited longest."""
-        taken: list[tuple[RunLog, dict[int, bytes], int, bool]] = []
-        with self.lock:
-            while self.queue and limit > 0:
+        chunks: list[Chunk] = []
+        while self.queue and limit > 0:
+            with self.lock:
                 log = self.queue.popleft()
-                limit -= log.size
                 lines, gaps = log.take()
-                limit += log.size
                 log.queued = bool(log.lines)
                 if log.queued:
                     self.queue.append(log)
-                taken.append((log, lines, gaps, log.ended and not log.queued))
-        return [
-            Chunk(
-                log.run_id,
-                b"".join(lines.values()),
-                next(iter(lines)),
-                next(reversed(lines)),
-                len(lines) - gaps,
-                ended,
-            )
-            for log, lines, gaps, ended in taken
-        ]
+                ended = log.ended and not log.queued
+                records = len(lines) - gaps
+                self._taken += records
+            data = b"".join(lines.values())
+            first, last = next(iter(lines)), next(reversed(lines))
+            chunks.append(Chunk(log.run_id, data, first, last, records, ended))
+            limit -= len(data)
+        return chunks
 
     def marks(self) -> list[tuple[RunLog, int]]:
         """The runs that wait, and how far what they have now reaches."""
@@ -267,7 +272,8 @@ class Buffer:
         """Nothing more will be written."""
         with self.lock:
             self.closed = self.full = True
-            self.dropped = self.accepted - self.written
+            self.dropped, self._taken = self.accepted - self.written, self.written
+            self.queue.clear()
             waiters = self._release()
         for flag in waiters:
             flag.set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from decisionlog.decisions import DecisionHandle
@@ -31,7 +31,8 @@ class Frame(Protocol):
     def node(self) -> NodeHandle | None: ...
 
 
-innermost: ContextVar[Frame | None] = ContextVar("decisionlog", default=None)
+innermost: ContextVar[Any] = ContextVar("decisionlog", default=None)
+"""A `Frame`, or None."""
 set_node: ContextVar[tuple[RunHandle, NodeHandle | None, str] | None] = ContextVar(
     "decisionlog.set_node", default=None
 )
@@ -54,7 +55,7 @@ def go_to(place: Place) -> None:
 
 def current() -> Frame | None:
     """The innermost scope that is in progress, of whichever runtime."""
-    frame = innermost.get()
+    frame: Frame | None = innermost.get()
     while frame is not None and (frame.ended or frame.run.ended):
         frame = frame.outer
     return frame
@@ -62,7 +63,7 @@ def current() -> Frame | None:
 
 def current_in(runtime: Runtime, run: RunHandle | None = None) -> Frame | None:
     """The innermost scope in progress of this runtime, and in this run."""
-    frame = innermost.get()
+    frame: Frame | None = innermost.get()
     while frame is not None:
         of = frame.run
         if not (frame.ended or of.ended) and of.runtime is runtime and (run is None or of is run):
@@ -71,13 +72,12 @@ def current_in(runtime: Runtime, run: RunHandle | None = None) -> Frame | None:
     return None
 
 
-def enter(frame: Frame, outer: Frame | None) -> None:
-    """Make a scope the innermost one, inside the one that is it now."""
-    frame.outer = outer
-    innermost.set(frame)
-    # Tasks that each start the next one would otherwise string together all there ever were.
-    while outer is not None and (beyond := outer.outer) and (beyond.ended or beyond.run.ended):
-        outer.outer = beyond.outer
+def forget_ended(frame: Frame) -> None:
+    """Let go of the scopes next outside this one that have ended. Tasks that each start the next
+    one would otherwise string together all there ever were.
+    """
+    while (beyond := frame.outer) is not None and (beyond.ended or beyond.run.ended):
+        frame.outer = beyond.outer
 
 
 def leave(frame: Frame) -> None:

@@ -8,23 +8,18 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from msgspec.structs import force_setattr
 
-from decisionlog.context import Frame, current_in, decision_at, leave, node_at
-from decisionlog.errors import (
-    EndedError,
-    NoRunError,
-    UnknownDecisionError,
-    UnknownOptionError,
-    brief,
-)
-from decisionlog.model import Decision, DecisionType, Option, Outcome
+from decisionlog.context import Frame, current_in, decision_at, innermost, node_at
+from decisionlog.errors import EndedError, UnknownDecisionError, brief
+from decisionlog.model import Decision, DecisionType, Outcome
 from decisionlog.records import Choice
-from decisionlog.runs import NO_RUN, NodeHandle, RunHandle, is_cancellation, truth
+from decisionlog.runs import NO_RUN, NodeHandle, RunHandle, is_cancellation
 from decisionlog.scopes import Binder, Error, Given, Scope
 
 if TYPE_CHECKING:
     from decisionlog.runtime import Runtime
 
-_EPOCH = datetime.fromtimestamp(0, UTC)
+_LATER = datetime.fromtimestamp(0, UTC)
+"""Stands for the time of an outcome until its scope is left."""
 
 
 class Details(TypedDict, total=False):
@@ -45,18 +40,22 @@ class Details(TypedDict, total=False):
 class DecisionHandle(Scope):
     """One decision while it is being recorded. See `Runtime.decision`."""
 
-    __slots__ = (
-        "_said", "_started", "chosen_option_id", "intent", "node", "options", "parent_id", "run",
-    )  # fmt: skip
+    __slots__ = ("_record", "_said", "_started", "node", "run")
 
-    run: RunHandle
-    node: NodeHandle | None
-    chosen_option_id: str | None
-    parent_id: str | None
+    _record: Decision
     _said: Outcome | None
+    _started: int
+    node: NodeHandle | None
+    run: RunHandle
 
     def __init__(self, binder: Binder, given: Given) -> None:
-        super().__init__(binder, given)
+        # Not by super(): this is where agents spend their time.
+        self._binder = binder
+        self._given = given
+        self._intruders = 0
+        self.buffer = None
+        self.id = ""
+        self.ended = True
         self.run = NO_RUN
 
     def __repr__(self) -> str:
@@ -76,9 +75,10 @@ class DecisionHandle(Scope):
             if self.ended or run.ended:
                 self._too_late(runtime, f"the choice {brief(option_id)}")
                 return
-            option_id = _checked(runtime, self.options, option_id)
+            option_id = runtime.intake.choice(option_id, self._record.options)
             reasoning = runtime.intake.text(reasoning, "reasoning")
-            self.chosen_option_id = option_id
+            # The record is nobody else's, and has been written.
+            force_setattr(self._record, "chosen_option_id", option_id)
             run.record(Choice(self.id, option_id, runtime.clock.now(), reasoning, run.id))
         except Exception as failure:
             runtime.trouble(failure)
@@ -132,36 +132,43 @@ class DecisionHandle(Scope):
     def begin(self, runtime: Runtime, outer: Frame | None) -> None:
         """Record the decision, if there is a run to record it in."""
         intent, options, chosen, reasoning, node_id, kind, constraints, context, old = self._given
+        frame = outer
         if type(self._binder) is RunHandle:
             run = self._binder
             frame = current_in(runtime, run)
         else:
-            frame = outer
             if frame is None or frame.run.runtime is not runtime:
                 frame = current_in(runtime)
             run = NO_RUN if frame is None else frame.run
         if run.ended:
-            what = f"{run.id} has ended" if run.id else "no run is in progress"
-            kind_ = EndedError if run.id else NoRunError
-            runtime.misuse(kind_, f"{what}; the decision {brief(intent)} is not recorded")
+            run.no_place_for(runtime, f"the decision {brief(intent)}")
             return
         intake = runtime.intake
-        self.intent = intent = intake.text(intent, "intent")
-        none = type(options) is tuple and not options  # as when it is left out
-        self.options = options = [] if none else intake.options(options)
-        self.chosen_option_id = None if chosen is None else _checked(runtime, options, chosen)
-        self.node = None if frame is None else frame.node
-        node_id = node_at(frame) if node_id is None else intake.text(node_id, "node_id")
-        reasoning = intake.text(reasoning, "reasoning")
-        kind = kind if kind is DecisionType.CUSTOM else intake.decision_type(kind)
+        plain = intake.plain
+        if not (plain and type(intent) is str):
+            intent = intake.text(intent, "intent")
+        if not (plain and type(reasoning) is str):
+            reasoning = intake.text(reasoning, "reasoning")
+        if node_id is None:
+            node_id = node_at(frame)
+        elif not (plain and type(node_id) is str):
+            node_id = intake.text(node_id, "node_id")
+        if kind is not DecisionType.CUSTOM:
+            kind = intake.decision_type(kind)
+        options = intake.options(options) if options != () else []
+        if chosen is not None:
+            chosen = intake.choice(chosen, options)
         constraints = [] if constraints is None else intake.strings(constraints, "constraints")
         context = {} if context is None else intake.mapping(context, "context")
         if old is not None and not run.made(old):
             what = f"supersedes is {brief(old)}, a decision {run.id} never made; left out"
             runtime.misuse(UnknownDecisionError, what)
             old = None
-        parent = None if frame is run else decision_at(frame)
-        self.parent_id = None if parent is None else parent.id
+        parent_id = self.node = None
+        if frame is not run and frame is not None:
+            self.node = frame.node
+            if (parent := decision_at(frame)) is not None:
+                parent_id = parent.id
         self._said = None
         now, self._started = runtime.clock.now(), runtime.clock.monotonic_ns()
         self.run, self.buffer = run, run.buffer
@@ -169,11 +176,11 @@ class DecisionHandle(Scope):
             self.id = decision_id = f"dec_{run.digest.decided(node_id)}"
             self.ended = False
             run.pending[decision_id] = self
-            record = Decision(
-                decision_id, self.parent_id, now, node_id, intent, kind, options,
-                self.chosen_option_id, reasoning, constraints, context, old, None, None, run.id,
+            self._record = record = Decision(
+                decision_id, parent_id, now, node_id, intent, kind, options, chosen, reasoning,
+                constraints, context, old, None, None, run.id,
             )  # fmt: skip
-            recorded = run.append(run.log, record, False)
+            recorded = run.append(run.log, record)
         if not recorded or intake.values.interrupts:
             run.recorded(recorded, record)
 
@@ -184,49 +191,41 @@ class DecisionHandle(Scope):
         attributes: Mapping[str, Any] | None = None, latency_ms: float = 0.0,
     ) -> bool:  # fmt: skip
         """Keep the outcome until the scope is left; whether it is kept."""
-        run, runtime = self.run, self.run.runtime
+        run = self.run
+        runtime = run.runtime
         if runtime is None:
             return False
         try:
-            if self.ended or run.ended:
+            if self.ended or run.ended or self._said is not None:
                 self._too_late(runtime, "its outcome")
-                return False
-            if self._said is not None:
-                what = f"{self.id} of {run.id} has an outcome; another one is ignored"
-                runtime.misuse(EndedError, what)
                 return False
             intake = runtime.intake
             text = kind = trace = None
-            if success is not True and not (success := truth(runtime, success)):
+            if success is not True and not (success := intake.truth(success)):
                 text, kind, trace = intake.failure(error)
-            number = intake.number
+            if not (intake.plain and type(summary) is str):
+                summary = intake.text(summary, "summary")
+            if tokens_used:
+                tokens_used = intake.number(tokens_used, "tokens_used", int, 0)
             if input_tokens is not None:
-                input_tokens = number(input_tokens, "input_tokens", int, None)
+                input_tokens = intake.number(input_tokens, "input_tokens", int, None)
             if output_tokens is not None:
-                output_tokens = number(output_tokens, "output_tokens", int, None)
+                output_tokens = intake.number(output_tokens, "output_tokens", int, None)
             if cost_usd is not None:
-                cost_usd = number(cost_usd, "cost_usd", float, None)
-            tokens_used = number(tokens_used, "tokens_used", int, 0)
+                cost_usd = intake.number(cost_usd, "cost_usd", float, None)
+            if latency_ms:
+                latency_ms = intake.number(latency_ms, "latency_ms", float, 0.0)
             self._said = Outcome(
-                success,
-                False,
-                intake.values.clean(result, "result"),
-                text,
-                kind,
-                trace,
-                intake.text(summary, "summary"),
+                success, False,
+                None if result is None else intake.values.clean(result, "result"),
+                text, kind, trace, summary,
                 {} if state_changes is None else intake.mapping(state_changes, "state_changes"),
                 tokens_used or (input_tokens or 0) + (output_tokens or 0),
-                input_tokens,
-                output_tokens,
-                cost_usd,
+                input_tokens, output_tokens, cost_usd,
                 None if model is None else intake.text(model, "model"),
                 {} if attributes is None else intake.mapping(attributes, "attributes"),
-                number(latency_ms, "latency_ms", float, 0.0),
-                _EPOCH,
-                self.id,
-                run.id,
-            )
+                latency_ms, _LATER, self.id, run.id,
+            )  # fmt: skip
             if intake.values.interrupts:
                 intake.values.raise_interrupt()
             return True
@@ -246,52 +245,48 @@ class DecisionHandle(Scope):
 
     def end(self, error: Error) -> None:
         """Record the outcome, unless it is known already."""
-        run, runtime = self.run, self.run.runtime
-        if runtime is None or self.ended:
+        run = self.run
+        runtime = run.runtime
+        if self.ended or runtime is None:
             return
         self.ended = True
-        leave(self)
+        if innermost.get() is self:
+            innermost.set(self.outer)
         if run.pending.pop(self.id, None) is None:
             return
         try:
-            outcome = self._said or Outcome(
-                True, timestamp=_EPOCH, decision_id=self.id, run_id=run.id
-            )
-            # The record is nobody else's until it is written.
-            if error is not None and not is_cancellation(error):
-                text, kind, trace = runtime.intake.failure(error)
-                force_setattr(outcome, "success", False)
-                force_setattr(outcome, "error", outcome.error or text)
-                force_setattr(outcome, "error_type", kind)
-                force_setattr(outcome, "traceback", trace)
-            elif error is not None and outcome.success:
-                force_setattr(outcome, "success", False)
-                force_setattr(outcome, "cancelled", True)
+            outcome = self._said
+            if outcome is None:
+                outcome = Outcome(True, timestamp=_LATER, decision_id=self.id, run_id=run.id)
+            if error is not None:
+                _cut_short(runtime, outcome, error)
             if not outcome.latency_ms:
                 latency_ms = (runtime.clock.monotonic_ns() - self._started) / 1e6
                 force_setattr(outcome, "latency_ms", latency_ms)
             force_setattr(outcome, "timestamp", runtime.clock.now())
             with run.lock:
-                run.digest.came_out(self, outcome)
-                recorded = run.append(run.log, outcome, False)
+                run.digest.came_out(self._record, outcome)
+                recorded = run.append(run.log, outcome)
             if not recorded or runtime.intake.values.interrupts:
                 run.recorded(recorded, outcome)
         except Exception as failure:
             runtime.trouble(failure, error)
 
     def _too_late(self, runtime: Runtime, what: str) -> None:
-        what = f"{self.id} of {self.run.id} has ended; {what} is not recorded"
-        runtime.misuse(EndedError, what)
+        which = f"{self.id} of {self.run.id}"
+        if self.ended or self.run.ended:
+            runtime.misuse(EndedError, f"{which} has ended; {what} is not recorded")
+        else:
+            runtime.misuse(EndedError, f"{which} has an outcome; another one is ignored")
 
 
-def _checked(runtime: Runtime, options: list[Option], chosen: object) -> str:
-    """The choice, which had better be among the options."""
-    option_id = chosen if type(chosen) is str else runtime.intake.text(chosen, "chosen")
-    for option in options:
-        if option.id == option_id:
-            return option_id
-    if options:
-        ids = ", ".join(repr(option.id) for option in options[:10])
-        what = f"{option_id!r:.60} is not among the options ({ids:.300}); kept as it is"
-        runtime.misuse(UnknownOptionError, what)
-    return option_id
+def _cut_short(runtime: Runtime, outcome: Outcome, error: BaseException) -> None:
+    """An exception has left the scope; the outcome, which is nobody else's yet, says so."""
+    if not is_cancellation(error):
+        text, kind, trace = runtime.intake.failure(error)
+        force_setattr(outcome, "error", outcome.error or text)
+        force_setattr(outcome, "error_type", kind)
+        force_setattr(outcome, "traceback", trace)
+    elif outcome.success:
+        force_setattr(outcome, "cancelled", True)
+    force_setattr(outcome, "success", False)

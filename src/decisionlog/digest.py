@@ -15,6 +15,8 @@ KEPT = 10
 """How many decisions, problems and successes a summary names."""
 _NODES = 1000
 _TEXT = 300
+_KEPT_TEXT = 4 * _TEXT
+_TRIMMED_AT = 4 * KEPT
 _HOW = {
     RunStatus.COMPLETED: "completed successfully",
     RunStatus.FAILED: "failed",
@@ -147,13 +149,14 @@ class _Latest:
 
     def add(self, text: str, parent_id: str | None = None) -> None:
         texts = self._outer if parent_id is None else self._inner
-        texts.append(text[: 4 * _TEXT])
-        if len(texts) > KEPT:
-            del texts[0]
+        texts.append(text[:_KEPT_TEXT])
+        if len(texts) > _TRIMMED_AT:
+            del texts[:-KEPT]
 
     def texts(self) -> list[str]:
-        inner = self._inner[max(0, len(self._inner) + len(self._outer) - KEPT) :]
-        return [_short(text) for text in (*self._outer, *inner)]
+        outer = self._outer[-KEPT:]
+        inner = self._inner[max(len(self._inner) - KEPT + len(outer), 0) :]
+        return [_short(text) for text in (*outer, *inner)]
 
     def latest(self) -> str:
         return _short([*self._inner, *self._outer][-1]) if self.texts() else ""

@@ -73,7 +73,7 @@ class Imperative(Scopes):
             intent, options, chosen, reasoning, node_id, decision_type, constraints, context, None
         )  # fmt: skip
         decision = DecisionHandle(run, given)
-        decision.start(None)
+        decision.start(in_context=False)
         await _room(run)
         return decision.id
 

@@ -10,46 +10,53 @@ import traceback
 from collections.abc import Callable, Mapping
 from itertools import islice
 from math import isfinite, nan
+from operator import itemgetter
 from types import TracebackType
 from typing import Any, TypeVar
 
-import msgspec
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict, astuple
 
-from decisionlog.errors import InvalidValueError, MisuseError, brief
+from decisionlog.errors import InvalidValueError, MisuseError, UnknownOptionError, brief
 from decisionlog.model import SEVERITIES, DecisionType, Option
 from decisionlog.redaction import REDACTED
-from decisionlog.values import MAX_NODES, Path, Values, is_a, type_name, type_of
+from decisionlog.rescue import type_of
+from decisionlog.values import MAX_NODES, Path, Values, as_path, type_name
 
 T = TypeVar("T")
-_OPTION_FIELDS = frozenset(Option.__struct_fields__)
-_OPTION_TYPES = frozenset({Option, dict})
 _SINGLE = (str, bytes, Mapping, Option)
 _MOST = 10**15
 """No count or duration is larger, so sums of them are exact and fit 64 bits."""
 _TRACEBACK_FRAMES = 60
+_DECISION_TYPES = {kind.value: kind for kind in DecisionType}
+_SEVERITIES = {severity: severity for severity in SEVERITIES}
+_join = "".join
+_usual = itemgetter("id", "description", "action_type", "pros", "cons", "confidence")
+_DICT = frozenset({dict})
+_USUAL_TYPES = (str, str, str, list, list, float)
 
 
 class Intake:
     """Takes what callers of one runtime hand over; `path` says which argument it is."""
 
-    __slots__ = ("misuse", "values")
+    __slots__ = ("misuse", "plain", "values")
 
     def __init__(self, values: Values, misuse: Callable[[type[MisuseError], str], None]) -> None:
         self.values = values
         self.misuse = misuse
+        self.plain = values.hook is None
+        """A text that is one is recorded as it is."""
 
-    def text(self, value: object, *path: str | int) -> str:
+    def text(self, value: object, path: Path | str) -> str:
         """A text; None and other types are coerced."""
-        if type(value) is str and self.values.hook is None:
+        if self.plain and type(value) is str:
             return value
         if not issubclass(type(value), str):
             self._wrong(value, path, "not a str; coerced")
-        return self.values.text(value, *path)
+        return self.values.text(value, path)
 
-    def optional_text(self, value: object, *path: str | int) -> str | None:
+    def optional_text(self, value: object, path: Path | str) -> str | None:
         """A text or None."""
-        return None if value is None else self.text(value, *path)
+        return None if value is None else self.text(value, path)
 
     def number(self, value: Any, field: str, kind: Callable[[Any], T], default: T) -> T:
         """An int or a float, finite and not negative. None is better than a wrong one."""
@@ -57,29 +64,29 @@ class Intake:
             return value  # type: ignore[no-any-return]
         number: T | None = self.values.attempt(None, _number, value, kind)
         if number is None:
-            self._wrong(value, (field,), "not a number from 0 up; left out")
+            self._wrong(value, field, "not a number from 0 up; left out")
             return default
         return number
 
-    def mapping(self, value: object, *path: str | int) -> dict[str, Any]:
+    def mapping(self, value: object, path: Path | str) -> dict[str, Any]:
         """A dict with clean values, or what is recorded as one: a dataclass, say. Anything else
         becomes `{"value": …}`.
         """
         if value is None:
             return {}
-        clean: Any = self.values.clean(value, *path)
-        if not is_a(clean, dict) or _is_marker(clean):
+        clean: Any = self.values.clean(value, path)
+        if type_of(clean) is not dict:  # a marker is another type
             if not self.values.attempt(False, isinstance, value, Mapping):
                 self._wrong(value, path, "not a dict; coerced")
             clean = {"value": clean}
         return clean  # type: ignore[no-any-return]
 
-    def strings(self, value: Any, *path: str | int) -> list[str]:
+    def strings(self, value: Any, path: Path | str) -> list[str]:
         """A list of texts; a single text is a list of one."""
         if value is None:
             return []
-        texts = self._elements(value, path)
-        return [self.text(item, *path, i) for i, item in enumerate(texts)]
+        texts = enumerate(self._elements(value, path))
+        return [self.text(item, (*as_path(path), i)) for i, item in texts]
 
     def tags(self, value: Any) -> dict[str, str]:
         """A dict of str to str."""
@@ -87,50 +94,89 @@ class Intake:
             return {}
         pairs = self._pairs(value)
         if pairs is None:
-            self._wrong(value, ("tags",), "not a dict of str to str; coerced")
+            self._wrong(value, "tags", "not a dict of str to str; coerced")
             pairs = {"tags": value}
         return {
-            key: REDACTED if self.values.hides(key) else self.text(item, "tags", key)
+            key: REDACTED if self.values.hides(key) else self.text(item, ("tags", key))
             for key, item in pairs.items()
         }
 
     def decision_type(self, value: Any) -> DecisionType:
         """One of the types, or its name."""
-        kind = self.values.attempt(None, DecisionType, value)
-        if kind is None:
-            self._wrong(value, ("decision_type",), f"not one of {', '.join(DecisionType)}")
-        return kind or DecisionType.CUSTOM
+        if type_of(value) is str and value in _DECISION_TYPES:
+            return _DECISION_TYPES[value]
+        return self._one_of(_DECISION_TYPES, value, "decision_type", DecisionType.CUSTOM)
 
     def severity(self, value: Any) -> str:
         """One of the severities."""
-        severity = str.__str__(value) if issubclass(type(value), str) else ""
-        if severity in SEVERITIES:
-            return severity
-        self._wrong(value, ("severity",), f"not one of {', '.join(SEVERITIES)}")
-        return "warning"
+        return self._one_of(_SEVERITIES, value, "severity", "warning")
 
-    def options(self, value: Any) -> list[Option]:
-        """The options, from `Option`s and dicts."""
+    def _one_of(self, known: dict[str, T], value: Any, field: str, default: T) -> T:
+        found = self.values.attempt(None, known.get, value)
+        if found is None:
+            self._wrong(value, field, f"not one of {', '.join(known)}")
+            return default
+        return found
+
+    def options(self, value: Any) -> list[Any]:
+        """The options, each an `Option`, or a dict that will be written as one."""
+        if self.plain and type_of(value) is list and _all_usual(value):
+            return value  # type: ignore[no-any-return]
         if value is None:
             return []
-        options: list[Option] = []
-        if type(value) in (list, tuple) and self.values.hook is None:
-            try:
-                if _OPTION_TYPES.issuperset(map(type, value)):
-                    options = msgspec.convert(value, list[Option])
-            except BaseException as error:  # one of them is not as it should be
-                self.values.interrupted_by(error)
-        if not options:
-            elements = self._elements(value, ("options",))
-            return [self._option(item, i) for i, item in enumerate(elements)]
-        for i, option in enumerate(options):
-            if option is value[i] and not _is_sound(option):
-                options[i] = self._option(option, i)
-            elif option.action_params or option.extra:
-                params = self.mapping(option.action_params, "options", i, "action_params")
-                extra = self.mapping(option.extra, "options", i, "extra")
-                options[i] = replace(option, action_params=params, extra=extra)
+        if type_of(value) is not list and type_of(value) is not tuple:
+            value = self._elements(value, "options")
+        options: list[Any] = []
+        for i, given in enumerate(value):
+            sound = self._sound_option(given) if self.plain else None
+            options.append(sound or self._option(given, i))
         return options
+
+    def _sound_option(self, given: Any) -> Option | None:
+        """The option, if all is as it should be: that is quick to find out."""
+        try:
+            kind = type_of(given)
+            if kind is not dict and kind is not Option:
+                return None
+            option = Option(**given) if kind is dict else given
+            name, what, action, params, pros, cons, confidence, extra = astuple(option)
+            if (
+                type_of(name) is type_of(what) is type_of(action) is str
+                and type_of(params) is type_of(extra) is dict
+                and type_of(pros) is type_of(cons) is list
+                and type_of(confidence) is float
+                and 0 <= confidence <= 1
+            ):
+                _join(pros)
+                _join(cons)
+                if params or extra:
+                    params, extra = self.values.clean(params), self.values.clean(extra)
+                return Option(name, what, action, params, pros, cons, confidence, extra)
+        except BaseException as error:
+            self.values.interrupted_by(error)
+        return None
+
+    def choice(self, chosen: Any, options: list[Any]) -> str:
+        """The choice, which had better be among the options."""
+        option_id = chosen if type_of(chosen) is str else self.text(chosen, "chosen")
+        for option in options:
+            if (option["id"] if type_of(option) is dict else option.id) == option_id:
+                return option_id
+        if options:
+            ids = [option["id"] if type_of(option) is dict else option.id for option in options]
+            known = ", ".join(map(repr, ids[:10]))
+            what = f"{option_id!r:.60} is not among the options ({known:.300}); kept as it is"
+            self.misuse(UnknownOptionError, what)
+        return option_id
+
+    def truth(self, success: object) -> bool:
+        """Whether something is a success; of an array, say, that is not clear."""
+        try:
+            return bool(success)
+        except Exception:
+            what = f"success is {brief(success)}, neither true nor false; taken as false"
+            self.misuse(InvalidValueError, what)
+            return False
 
     def _option(self, given: Any, i: int) -> Option:
         """An option field by field, which is how a dict with unknown keys has to be read too."""
@@ -141,22 +187,22 @@ class Intake:
             fields = {"id": given}
         if "id" not in fields:
             self._wrong(given, path, "without an id; its position is its id")
-        unknown = {key: fields[key] for key in fields if key not in _OPTION_FIELDS}
-        extra = self.mapping(fields.get("extra"), *path, "extra")
-        if unknown:
-            extra |= self.mapping(unknown, *path, "extra")
-        return Option(
-            self.text(fields.get("id", str(i)), *path, "id"),
-            self.text(fields.get("description", ""), *path, "description"),
-            self.text(fields.get("action_type", "unknown"), *path, "action_type"),
-            self.mapping(fields.get("action_params"), *path, "action_params"),
-            self.strings(fields.get("pros"), *path, "pros"),
-            self.strings(fields.get("cons"), *path, "cons"),
-            self._confidence(fields.get("confidence", 0.5), *path, "confidence"),
-            extra,
+        take = fields.pop
+        option = Option(
+            self.text(take("id", str(i)), (*path, "id")),
+            self.text(take("description", ""), (*path, "description")),
+            self.text(take("action_type", "unknown"), (*path, "action_type")),
+            self.mapping(take("action_params", None), (*path, "action_params")),
+            self.strings(take("pros", None), (*path, "pros")),
+            self.strings(take("cons", None), (*path, "cons")),
+            self._confidence(take("confidence", 0.5), (*path, "confidence")),
+            self.mapping(take("extra", None), (*path, "extra")),
         )
+        if fields:  # unknown ones are left
+            option.extra.update(self.mapping(fields, (*path, "extra")))
+        return option
 
-    def _confidence(self, value: Any, *path: str | int) -> float:
+    def _confidence(self, value: Any, path: Path) -> float:
         given = self.values.attempt(nan, float, value)
         confidence = min(1.0, max(0.0, given)) if isfinite(given) else 0.5
         if confidence != given or type(value) is bool or issubclass(type(value), str):
@@ -180,49 +226,50 @@ class Intake:
             None, lambda: {self.values.key(k): item for k, item in islice(value.items(), MAX_NODES)}
         )
 
-    def _elements(self, value: Any, path: Path) -> list[Any]:
+    def _elements(self, value: Any, path: Path | str) -> list[Any]:
         """The elements of an iterable; anything else is the only one."""
-        if not self.values.attempt(True, isinstance, value, _SINGLE):
-            elements: list[Any] | None
-            elements = self.values.attempt(None, lambda: list[Any](islice(value, MAX_NODES)))
-            if elements is not None:
-                return elements
-        self._wrong(value, path, "not a list; coerced")
-        return [value]
+        elements = self.values.attempt(None, _listed, value)
+        if elements is None:
+            self._wrong(value, path, "not a list; coerced")
+        return [value] if elements is None else elements
 
-    def _wrong(self, value: object, path: Path, what: str) -> None:
+    def _wrong(self, value: object, path: Path | str, what: str) -> None:
         shown = brief(value)
         if type(value) in (int, float, bool):
             shown = self.values.attempt(shown, repr, value)[:80]
-        at = "".join(f"[{name}]" if type(name) is int else f".{name}" for name in path)
+        at = "".join(f"[{n}]" if type(n) is int else f".{n}" for n in as_path(path))
         self.misuse(InvalidValueError, f"{at[1:]} is {shown}, {what}")
+
+
+def _all_usual(options: list[Any]) -> bool:
+    """Whether the options are dicts with the usual keys, and values of the right types. Most are,
+    and it takes but a few questions to find out, answered in C.
+    """
+    if not _DICT.issuperset(map(type_of, options)):
+        return False
+    try:
+        for option in options:
+            fields = _, _, _, pros, cons, confidence = _usual(option)
+            if (
+                len(option) != 6
+                or tuple(map(type_of, fields)) != _USUAL_TYPES
+                or not 0 <= confidence <= 1
+            ):
+                return False
+            _join(pros + cons)  # raises if one is no text
+    except (KeyError, TypeError):
+        return False
+    return True
+
+
+def _listed(value: Any) -> list[Any] | None:
+    return None if isinstance(value, _SINGLE) else list(islice(value, MAX_NODES))
 
 
 def _number(value: Any, kind: Callable[[Any], Any]) -> Any:
     number = kind(value)
     sound = not isinstance(value, (bool, str, bytes)) and (kind is float or number == value)
     return number if sound and 0 <= number <= _MOST else None
-
-
-def _is_sound(option: Option) -> bool:
-    """Whether an Option made by hand, which nothing has checked, holds what its types say."""
-    return (
-        type(option.id) is str
-        and type(option.description) is str
-        and type(option.action_type) is str
-        and type(option.confidence) is float
-        and 0 <= option.confidence <= 1
-        and type(option.pros) is list
-        and type(option.cons) is list
-        and type(option.action_params) is dict
-        and type(option.extra) is dict
-        and set(map(type, option.pros)) | set(map(type, option.cons)) <= {str}
-    )
-
-
-def _is_marker(clean: dict[str, Any]) -> bool:
-    key: str = next(iter(clean), "")
-    return key.startswith("$") and not key.startswith("$$")
 
 
 def trace(trace: TracebackType | None) -> str | None:

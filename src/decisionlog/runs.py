@@ -15,7 +15,6 @@ from decisionlog.context import Frame, current_in, leave, set_node
 from decisionlog.digest import Digest
 from decisionlog.errors import (
     EndedError,
-    InvalidValueError,
     NoRunError,
     RuntimeStateError,
     UnknownDecisionError,
@@ -39,28 +38,28 @@ class RunHandle(Scope):
     """One run while it is being recorded. See `Runtime.run`."""
 
     __slots__ = (
-        "_said", "_started", "append", "digest", "lock", "log", "pending", "runtime", "status",
+        "_said", "_started", "append", "digest", "lock", "log", "pending", "run", "runtime",
+        "status",
     )  # fmt: skip
 
-    append: Callable[[RunLog, Record, bool], bool]
+    append: Callable[..., bool]
+    """`Buffer.append`."""
     log: RunLog
     _said: tuple[RunStatus, Any, str] | None
     _started: int
     pending: dict[str, DecisionHandle]
+    run: RunHandle
+    """Itself, until it has ended."""
 
     def __init__(self, binder: Binder, given: Given) -> None:
         super().__init__(binder, given)
         self.status = RunStatus.RUNNING
         self.runtime: Runtime | None = None
+        self.run = self
         self.lock, self.digest = _NOTHING
 
     def __repr__(self) -> str:
         return f"<run {self.id or '(not recorded)'}, {self.status}>"
-
-    @property
-    def run(self) -> RunHandle:
-        """Itself."""
-        return self
 
     @property
     def decision(self) -> None:
@@ -135,7 +134,7 @@ class RunHandle(Scope):
     def say_whether(self, success: object, output_data: Any, narrative: str) -> None:
         """It succeeded, or failed."""
         if self.runtime is not None:
-            status = RunStatus.COMPLETED if truth(self.runtime, success) else RunStatus.FAILED
+            status = RunStatus.COMPLETED if self.runtime.intake.truth(success) else RunStatus.FAILED
             self._say(status, output_data, narrative)
 
     def set_node(self, node_id: str) -> None:
@@ -191,6 +190,7 @@ class RunHandle(Scope):
         self.log = RunLog(run_id)
         self.runtime, self.buffer = runtime, recorder.buffer
         self.lock, self.append = self.buffer.lock, self.buffer.append
+        self.run = self
         self.ended = False
         runtime.runs[run_id] = self
         self.record(
@@ -235,6 +235,7 @@ class RunHandle(Scope):
             return
         self.ended = True
         leave(self)
+        self.run = NO_RUN
         runtime.runs.pop(self.id, None)
         try:
             status, output_data, narrative = self._said or (RunStatus.COMPLETED, None, "")
@@ -262,6 +263,7 @@ class RunHandle(Scope):
     def disconnect(self) -> None:
         """The runtime has closed, or this is a forked child: nothing more is recorded here."""
         self.ended = self.log.ended = True
+        self.run = NO_RUN
         self.lock = RLock()  # the other one may be held by a thread that stayed with the parent
         self.pending = {}
 
@@ -281,7 +283,14 @@ class RunHandle(Scope):
     def too_late(self, what: str) -> None:
         """Something came after the end."""
         if self.runtime is not None:
-            self.runtime.misuse(EndedError, f"{self.id} has ended; {what} is not recorded")
+            self.no_place_for(self.runtime, what)
+
+    def no_place_for(self, runtime: Runtime, what: str) -> None:
+        """There is no run to record something in, or it has ended."""
+        if self.id:
+            runtime.misuse(EndedError, f"{self.id} has ended; {what} is not recorded")
+        else:
+            runtime.misuse(NoRunError, f"no run is in progress; {what} is not recorded")
 
 
 class NodeHandle(Scope):
@@ -345,13 +354,3 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 _CANCELLATIONS = (asyncio.CancelledError, GeneratorExit, concurrent.futures.CancelledError)
-
-
-def truth(runtime: Runtime, success: object) -> bool:
-    """Whether something is a success; of an array, say, that is not clear."""
-    try:
-        return bool(success)
-    except Exception:
-        what = f"success is {brief(success)}, neither true nor false; taken as false"
-        runtime.misuse(InvalidValueError, what)
-        return False

@@ -325,8 +325,10 @@ class Runtime(Imperative):
         """The ids of the run and the decision that a new run is part of."""
         forked_from, self._forked_from = self._forked_from, (None, None)
         match given:
-            case DecisionHandle() | RunHandle():
-                return _ids_at(given)
+            case RunHandle():
+                return given.id or None, None
+            case DecisionHandle():
+                return given.run.id or None, given.id or None
             case str() if RUN_ID.fullmatch(given.partition("/")[0]):
                 run_id, _, decision_id = given.partition("/")
                 return run_id, decision_id or None
@@ -371,7 +373,9 @@ class Runtime(Imperative):
 
 
 def _ids_at(frame: Frame) -> Ids:
-    decision = frame.decision or decision_at(frame)
+    if isinstance(frame, RunHandle):
+        return frame.id or None, None
+    decision = decision_at(frame)
     return frame.run.id or None, (decision.id or None) if decision is not None else None
 
 

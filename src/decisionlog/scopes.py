@@ -7,11 +7,11 @@ from asyncio import get_running_loop
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, TypeVar
 
 from anyio.lowlevel import current_token
 
-from decisionlog.context import Frame, current, enter
+from decisionlog.context import Frame, current, forget_ended, innermost
 from decisionlog.decorators import decorate
 from decisionlog.errors import EndedError, InvalidValueError
 
@@ -58,18 +58,6 @@ class Scope(ABC):
     def begin(self, runtime: Runtime, outer: Frame | None) -> None:
         """Record that it starts, and be in progress; `outer` is the innermost scope here."""
 
-    def start(self, outer: Frame | None) -> None:
-        """Begin, if there is a runtime, and whatever happens."""
-        runtime = self._binder.bound()
-        if runtime is not None:
-            try:
-                self.begin(runtime, outer)
-            except (KeyboardInterrupt, SystemExit) as interrupt:  # from within a value
-                self.end(interrupt)
-                raise
-            except Exception as failure:
-                runtime.trouble(failure)
-
     @abstractmethod
     def end(self, error: Error) -> None:
         """Record what came of it, if it is in progress; it was left with this exception."""
@@ -79,31 +67,37 @@ class Scope(ABC):
         """The decorated function returned this."""
 
     def __enter__(self) -> Self:
-        self._enter()
+        self.start()
         buffer = self.buffer
         if buffer is not None and buffer.full and _may_block():
             buffer.wait_for_room_blocking()
         return self
 
     def __exit__(self, kind: Kind, error: Error, trace: TracebackType | None, /) -> None:
-        self._exit(error)
+        if self._intruders:
+            self._intruders -= 1
+        else:
+            self.end(error)
         buffer = self.buffer
         if buffer is not None and buffer.full and error is None and _may_block():
             buffer.wait_for_room_blocking()
 
     async def __aenter__(self) -> Self:
-        self._enter()
+        self.start()
         buffer = self.buffer
         if buffer is not None and buffer.full:
             try:
                 await buffer.wait_for_room()
             except BaseException as error:
-                self._exit(error)
+                await self.__aexit__(type(error), error, None)
                 raise
         return self
 
     async def __aexit__(self, kind: Kind, error: Error, trace: TracebackType | None, /) -> None:
-        self._exit(error)
+        if self._intruders:
+            self._intruders -= 1
+        else:
+            self.end(error)
         buffer = self.buffer
         if buffer is not None and buffer.full and error is None:
             await buffer.wait_for_room()
@@ -124,26 +118,31 @@ class Scope(ABC):
             )
         return type(self)(self._binder, given)
 
-    def _enter(self) -> None:
-        if not self.ended:
-            self._intrude()
+    def start(self, *, in_context: bool = True) -> None:
+        """Begin, whatever happens, and be the innermost scope of this context, or of none."""
+        runtime = self._binder.bound()
+        if runtime is None:
             return
-        outer = current()
-        self.start(outer)
         if not self.ended:
-            enter(cast("Frame", self), outer)
-
-    def _intrude(self) -> None:
-        if runtime := self._binder.bound():
             what = f"{self!r} is in use; the block that enters it again is not recorded"
             runtime.misuse(EndedError, f"{what}: make a scope for each")
-        self._intruders += 1
-
-    def _exit(self, error: Error) -> None:
-        if self._intruders:
-            self._intruders -= 1
-        else:
-            self.end(error)
+            self._intruders += 1
+            return
+        outer = innermost.get() if in_context else None
+        if outer is not None and (outer.ended or outer.run.ended):
+            outer = current()
+        try:
+            self.begin(runtime, outer)
+        except (KeyboardInterrupt, SystemExit) as interrupt:  # from within a value
+            self.end(interrupt)
+            raise
+        except Exception as failure:
+            runtime.trouble(failure)
+        if in_context and not self.ended:
+            self.outer = outer
+            innermost.set(self)
+            if outer is not None and outer.outer is not None:
+                forget_ended(outer)
 
 
 def _called(
