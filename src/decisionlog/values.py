@@ -97,7 +97,7 @@ class Values:
                     return copy
                 if (flat := self.flat(value, _FEW, self.max_bytes)) is not None:
                     return flat
-            elif kind is str or kind is int or kind is bool or value is None:
+            elif kind is str or kind is bool or value is None:
                 return value
         return _Walk(self, self.hook).run(value, as_path(path))
 
@@ -116,10 +116,13 @@ class Values:
             if kind is str:
                 if len(item) > longest:
                     return None
+            elif kind is int:
+                if not -(2**63) <= item < 2**64:
+                    return None
             elif kind is float:
                 if not isfinite(item):
                     return None
-            elif kind is not int and kind is not bool and item is not None:
+            elif kind is not bool and item is not None:
                 return None
         return copy
 
@@ -138,7 +141,7 @@ class Values:
             return key.decode(errors="backslashreplace")
         if type(key) is str:
             return key
-        return as_text(key if type(key) is int else _Walk(self, None).run(key))
+        return as_text(_Walk(self, None).run(key))
 
     def said(self, error: BaseException) -> str:
         """What an exception says, or its type's name when it says nothing; of a group also what
@@ -216,7 +219,7 @@ class _Walk:
         """Copy the elements; the containers among them have their turn later. What comes back says
         what is missing.
         """
-        rest, harmless = None, self.rules.harmless
+        rest, hook, harmless = None, self.hook, self.rules.harmless
         taken: list[Any] = []
         try:
             # All at once, as methods called below may change it; what came before an error stays.
@@ -240,8 +243,16 @@ class _Walk:
                     if len(harmless) >= _KNOWN_KEYS:  # keys may be data
                         harmless.clear()
                     harmless.add(name)
-            self.path = (*path, name)
-            _put(copy, key, self.clean(item))
+            kind = type_of(item)
+            if hook is not None or not (
+                (kind is str and len(item) <= _NODE_CHARS)
+                or (kind is int and -(2**63) <= item < 2**64)
+                or kind is bool
+                or item is None
+            ):
+                self.path = (*path, name)
+                item = self.clean(item)
+            _put(copy, key, item)
         return rest
 
     def clean(self, value: Any) -> Any:
@@ -257,9 +268,12 @@ class _Walk:
         kind = type_of(value)
         if value is None or kind is bool:
             return value
-        if kind is str or kind is int:
-            self.left -= (len(value) if kind is str else value.bit_length() // 4) // _NODE_CHARS
+        if kind is str:
+            self.left -= len(value) // _NODE_CHARS
             return value
+        if kind is int:
+            self.left -= value.bit_length() // 4 // _NODE_CHARS
+            return value if -(2**63) <= value < 2**64 else Marker({"$int": hex(value)})
         if kind is float:
             return value if isfinite(value) else Marker({"$float": str(value)})
         if kind is dict:
