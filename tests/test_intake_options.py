@@ -13,7 +13,7 @@ import pytest
 
 from decisionlog import InvalidValueError, Option
 from decisionlog.testing import MemorySink
-from tests.hostile import raising
+from tests.hostile import HOSTILE, raising
 from tests.keeping import parts, record_misused, recorded_field
 from tests.recording import only_decision, recorded
 from tests.test_intake import Broken, State, Text
@@ -184,6 +184,8 @@ def test_options_that_raise() -> None:
     assert right == Option(**ALL)
     [odd] = options(raising(Broken, "__iter__", base=list)(), 3)
     assert "$unreadable" in odd.id
+    [endless] = options([HOSTILE["an infinite mapping"]()], 1)
+    assert endless.extra.keys() == {"$cut", "bytes"}
 
 
 def test_a_choice_of_the_wrong_type() -> None:

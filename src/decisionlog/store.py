@@ -6,13 +6,13 @@ a worker thread, on any event loop.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import IO, Literal, TypeVar, TypeVarTuple
 
@@ -27,15 +27,13 @@ from decisionlog.errors import (
     RunNotFoundError,
 )
 from decisionlog.model import Evaluation, Run, RunCheck, RunStatus, RunSummary
-from decisionlog.reading import Assembler, Ledger, Line, Scanner, summary
+from decisionlog.reading import Scanner, assemble, summarize, summary
 from decisionlog.records import (
     HOST,
     MAX_LINE_BYTES,
     RUN_ID,
     AnyRecord,
     Evaluated,
-    RunEnded,
-    RunStarted,
     decode,
     encode,
     seal,
@@ -44,10 +42,12 @@ from decisionlog.records import (
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
 _BLOCK = 2**20
 _TAIL = 2**14
 """How much of a file's tail a listing reads at first."""
 _PAGE = 64
+"""How many runs are summed up in one go."""
 
 
 class RunStore:
@@ -120,9 +120,15 @@ class RunStore:
         for name, limit in (("since", since), ("until", until)):
             if limit is not None and limit.tzinfo is None:
                 raise ValueError(f"{name} has no time zone: {limit!r}; use datetime.now(UTC), say")
-        names = await self._do(self._names, since, until, newest_first)
-        for start in range(0, len(names), _PAGE):
-            for run in await self._do(self._summaries, names[start : start + _PAGE]):
+        chosen = [
+            run_id
+            for start, run_id in await self._do(self._starts)
+            if (since is None or start >= since) and (until is None or start < until)
+        ]
+        if newest_first:
+            chosen.reverse()
+        for i in range(0, len(chosen), _PAGE):
+            for run in await self._do(self._summaries, chosen[i : i + _PAGE]):
                 if goal_id in (None, run.goal_id) and status in (None, run.status):
                     yield run
 
@@ -134,23 +140,20 @@ class RunStore:
             RunNotFoundError: there is no such run.
         """
         with await self._do(self._open, run_id) as file:
-            scanner, ledger = Scanner(), Ledger()
-            idle = 0
-            over = False
+            scanner, live = Scanner(), True
             while True:
                 data = await self._do(file.read, _BLOCK)
-                for line in scanner.feed(data):
-                    if (record := ledger.add(line)) is not None:
-                        yield record
-                if ledger.ended is not None or (over and not data):
-                    for record in ledger.finish():
-                        yield record
-                    return
-                # Once more after the writer is gone: it may have written until then.
-                idle = 0 if data else idle + 1
-                over = idle % 10 == 1 and not await self._do(self._is_live, file, ledger)
-                if not data and not over:
-                    await anyio.sleep(poll_interval)
+                for record in scanner.feed(data):
+                    yield record
+                if scanner.ended is not None or not (data or live):
+                    break
+                if not data:
+                    # Once more after the writer is gone: it may have written until then.
+                    live = await self._do(self._is_live, file, scanner)
+                    if live:
+                        await anyio.sleep(poll_interval)
+            for record in scanner.finish():
+                yield record
 
     async def evaluate(self, run_id: str, decision_id: str, evaluation: Evaluation) -> None:
         """Keep a judgement of a decision, beside the run; the last one of a decision stands.
@@ -192,9 +195,9 @@ class RunStore:
     # ------------------------------------------------------------------ in a worker thread
 
     async def _do(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
-        return await to_thread.run_sync(self._checked, work, args)
+        return await to_thread.run_sync(self._inside, work, args)
 
-    def _checked(self, work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
+    def _inside(self, work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         for directory in (self._runs, self._evaluations, self._writers):
             if directory.is_symlink():
                 raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
@@ -204,78 +207,65 @@ class RunStore:
         if not RUN_ID.fullmatch(run_id):
             raise RunNotFoundError(f"{run_id!r:.120} is no run id")
         try:
-            return _open(self._runs / f"{run_id}.jsonl")
+            return _open(os.path.join(self._runs, f"{run_id}.jsonl"))  # pathlib takes its time
         except FileNotFoundError:
             raise RunNotFoundError(f"there is no run {run_id} in {self.path}") from None
         except OSError as error:
             raise RunNotFoundError(f"run {run_id} in {self.path} cannot be read: {error}") from None
 
-    def _read(self, run_id: str, into: Ledger) -> tuple[int, RunStatus]:
-        """All lines of a run; how many bytes are left over, and how it stands."""
+    def _read(
+        self, run_id: str, take: Callable[[list[AnyRecord]], object]
+    ) -> tuple[Scanner, RunStatus]:
+        """All records of a run that count; who found them, and how the run stands."""
+        scanner, live = Scanner(), False
         with self._open(run_id) as file:
-            scanner, live = Scanner(), False
             for _ in range(2):  # its writer may have ended it between the two looks, and gone
-                for line in _lines(file, scanner):
-                    into.add(line)
-                live = into.ended is None and self._is_live(file, into)
+                for data in _blocks(file):
+                    take(scanner.feed(data))
+                live = scanner.ended is None and self._is_live(file, scanner)
                 if live:
                     break
-        into.finish()
-        if into.ended is not None:
-            return scanner.torn_bytes, into.ended.status
-        return scanner.torn_bytes, RunStatus.RUNNING if live else RunStatus.INTERRUPTED
+        take(scanner.finish())
+        if scanner.ended is not None:
+            return scanner, scanner.ended.status
+        return scanner, RunStatus.RUNNING if live else RunStatus.INTERRUPTED
 
     def _load(self, run_id: str) -> Run:
-        run = Assembler()
-        torn_bytes, status = self._read(run_id, run)
+        records: list[AnyRecord] = []
+        scanner, status = self._read(run_id, records.extend)
         with suppress(OSError), _open(self._evaluations / f"{run_id}.jsonl") as file:
-            for line in _lines(file, Scanner()):
-                if type(line.record) is Evaluated:
-                    run.take(line.record)
-        return run.run(run_id, status, torn_bytes)
+            beside = Scanner()
+            judged = [record for data in _blocks(file) for record in beside.feed(data)]
+            records += [each for each in judged + beside.finish() if type(each) is Evaluated]
+        return assemble(run_id, scanner, records, status)
 
     def _check(self, run_id: str) -> RunCheck:
-        ledger = Ledger()
-        torn_bytes, status = self._read(run_id, ledger)
+        scanner, status = self._read(run_id, len)
         return RunCheck(
-            run_id, status, ledger.records, ledger.lost, torn_bytes, ledger.damage(torn_bytes)
+            run_id, status, scanner.records, scanner.lost, scanner.torn_bytes, scanner.damage()
         )
 
-    def _summary(self, run_id: str) -> RunSummary:
+    def _ends(self, run_id: str) -> Scanner:
+        """Whoever has seen no more of a run than its first and its last line."""
+        scanner = Scanner()
         with self._open(run_id) as file:
-            head, tail = _first_line(file), _last_line(file)
-        if head is not None and tail is not None and head.sealed == tail.sealed:
-            started, ended = head.record, tail.record
-            if (
-                type(started) is RunStarted
-                and type(ended) is RunEnded
-                and started.run_id == ended.run_id
-                and ended.metrics.total_decisions
-            ):
-                return summary(run_id, started, ended)
-        run = Assembler()
-        _, status = self._read(run_id, run)
-        return run.summary(run_id, status)
+            scanner.feed(file.readline(MAX_LINE_BYTES))
+            scanner.feed(_last_line(file))
+        scanner.finish()
+        return scanner
+
+    def _summary(self, run_id: str) -> RunSummary:
+        ends = self._ends(run_id)
+        if ends.started and ends.ended and ends.ended.metrics.total_decisions:
+            return summary(run_id, ends.started, ends.ended)
+        return summarize(self._load(run_id))
 
     def _summaries(self, run_ids: list[str]) -> list[RunSummary]:
         summaries: list[RunSummary] = []
         for run_id in run_ids:
-            try:
+            with suppress(RunNotFoundError):  # deleted meanwhile
                 summaries.append(self._summary(run_id))
-            except RunNotFoundError:  # deleted meanwhile
-                continue
         return summaries
-
-    def _names(
-        self, since: datetime | None, until: datetime | None, newest_first: bool
-    ) -> list[str]:
-        """The ids of the runs that started in a span of time, in order."""
-        names = [
-            run_id
-            for start, run_id in self._starts()
-            if (since is None or start >= since) and (until is None or start < until)
-        ]
-        return names[::-1] if newest_first else names
 
     def _starts(self) -> list[tuple[datetime, str]]:
         """When each run started, in order."""
@@ -293,34 +283,24 @@ class RunStore:
 
     def _started_at(self, run_id: str) -> datetime:
         """When a run began whose id does not say."""
-        try:
-            with self._open(run_id) as file:
-                head = _first_line(file)
-                if head is not None and type(head.record) is RunStarted:
-                    return head.record.timestamp
-                return datetime.fromtimestamp(os.fstat(file.fileno()).st_mtime, UTC)
-        except RunNotFoundError:
-            return datetime.fromtimestamp(0, UTC)
+        with suppress(RunNotFoundError, OSError):
+            if started := self._ends(run_id).started:
+                return started.timestamp
+            return datetime.fromtimestamp((self._runs / f"{run_id}.jsonl").stat().st_mtime, UTC)
+        return datetime.fromtimestamp(0, UTC)
 
-    def _is_live(self, file: IO[bytes], ledger: Ledger) -> bool:
+    def _is_live(self, file: IO[bytes], scanner: Scanner) -> bool:
         """Whether someone may still write to a run that has not ended."""
-        written = os.fstat(file.fileno()).st_mtime
-        started = ledger.started
-        if started is None:
-            return not ledger.lines and self._had_writer(written)
+        started = scanner.started
+        if started is None:  # any writer may have made the file and be about to begin
+            locks = self._writers.glob("*.lock")
+            alive = (liveness.is_alive(self._writers, lock.stem) for lock in locks)
+            return not scanner.lines and any(alive)
         if started.host != HOST:
-            age = time.time() - written
+            age = time.time() - os.fstat(file.fileno()).st_mtime
             return self.stale_after is None or age <= self.stale_after.total_seconds()
         is_name = RUN_ID.fullmatch(started.writer) is not None
         return is_name and liveness.is_alive(self._writers, started.writer)
-
-    def _had_writer(self, made: float) -> bool:
-        """Whether the maker of a file that says nothing yet may be alive."""
-        for lock in self._writers.glob("*.lock"):
-            with suppress(FileNotFoundError):
-                if lock.lstat().st_mtime <= made and liveness.is_alive(self._writers, lock.stem):
-                    return True
-        return False
 
     def _evaluate(self, run_id: str, decision_id: str, evaluation: Evaluation) -> None:
         if self._load(run_id).decision(decision_id) is None:
@@ -331,9 +311,8 @@ class RunStore:
         # One write to a file opened for appending: evaluators do not tear each other's lines.
         with _open(self._evaluations / f"{run_id}.jsonl", "a+b") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
-            line = b"\n" * (file.read(1) not in (b"", b"\n")) + seal(body)
-            if file.write(line) < len(line):
-                raise OSError(errno.ENOSPC, "the evaluation was written in part", file.name)
+            is_torn = file.read(1) not in (b"", b"\n")
+            file.write(b"\n" * is_torn + seal(body))
 
     def _delete(self, run_id: str) -> None:
         if self._summary(run_id).status == RunStatus.RUNNING:
@@ -354,13 +333,13 @@ class RunStore:
         return removed
 
 
-def _open(path: Path, mode: Literal["rb", "a+b"] = "rb") -> IO[bytes]:
+def _open(path: str | Path, mode: Literal["rb", "a+b"] = "rb") -> IO[bytes]:
     """Open a file of ours: never through a symbolic link, and never one that is no regular file.
 
     Raises:
         OSError: it is not there, or something else.
     """
-    return open(path, mode, buffering=-1 if mode == "rb" else 0, opener=_opener)
+    return open(path, mode, opener=_opener)
 
 
 def _opener(path: str, flags: int) -> int:
@@ -369,25 +348,21 @@ def _opener(path: str, flags: int) -> int:
     descriptor = os.open(path, flags, 0o600)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", path)
+        raise OSError(f"{path} is no regular file")
     return descriptor
 
 
-def _lines(file: IO[bytes], scanner: Scanner) -> Iterator[Line]:
-    while data := file.read(_BLOCK):
-        yield from scanner.feed(data)
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """The rest of a file, as far as it goes now."""
+    return iter(partial(file.read, _BLOCK), b"")
 
 
-def _first_line(file: IO[bytes]) -> Line | None:
-    return next(Scanner().feed(file.readline(MAX_LINE_BYTES)), None)
-
-
-def _last_line(file: IO[bytes]) -> Line | None:
+def _last_line(file: IO[bytes]) -> bytes:
     size = file.seek(0, os.SEEK_END)
     for span in (_TAIL, 2 * MAX_LINE_BYTES):
         file.seek(max(0, size - span))
         tail = file.read(span)
         start = tail.rfind(b"\n", 0, -1) + 1
         if start or span >= size:
-            return next(Scanner().feed(tail[start:]), None)
-    return None
+            return tail[start:]
+    return b""

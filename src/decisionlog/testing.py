@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 
 from decisionlog.errors import RunNotFoundError
 from decisionlog.model import Run
-from decisionlog.reading import Assembler, Scanner
+from decisionlog.reading import Scanner, assemble
 from decisionlog.records import AnyRecord
 from decisionlog.runtime import Runtime
 from decisionlog.sinks import Chunk, Unwritten
@@ -62,9 +62,7 @@ class MemorySink:
 
     def records(self, run_id: str) -> list[AnyRecord]:
         """The records of a run."""
-        return [
-            line.record for line in Scanner().feed(self.data(run_id)) if line.record is not None
-        ]
+        return Scanner().feed(self.data(run_id))
 
     def run(self, run_id: str) -> Run:
         """A run, whole. One that has not ended is `RUNNING`.
@@ -74,10 +72,8 @@ class MemorySink:
         """
         if run_id not in self.run_ids():
             raise RunNotFoundError(f"there is no run {run_id!r} among {self.run_ids()}")
-        assembler = Assembler()
-        for line in Scanner().feed(self.data(run_id)):
-            assembler.add(line)
-        return assembler.run(run_id)
+        scanner = Scanner()
+        return assemble(run_id, scanner, scanner.feed(self.data(run_id)))
 
 
 class FixedClock:
