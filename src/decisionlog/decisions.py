@@ -66,6 +66,11 @@ class DecisionHandle(Scope):
         """Itself."""
         return self
 
+    @property
+    def chosen_option_id(self) -> str | None:
+        """The choice so far."""
+        return self._record.chosen_option_id if self.id else None
+
     def choose(self, option_id: str, reasoning: str = "") -> None:
         """Record the choice, made inside the scope; the last one stands."""
         run, runtime = self.run, self.run.runtime
@@ -155,7 +160,8 @@ class DecisionHandle(Scope):
             node_id = intake.text(node_id, "node_id")
         if kind is not DecisionType.CUSTOM:
             kind = intake.decision_type(kind)
-        options = intake.options(options) if options != () else []
+        none = type(options) is tuple and not options  # as when they are left out
+        options = [] if none else intake.options(options)
         if chosen is not None:
             chosen = intake.choice(chosen, options)
         constraints = [] if constraints is None else intake.strings(constraints, "constraints")
@@ -205,8 +211,7 @@ class DecisionHandle(Scope):
                 text, kind, trace = intake.failure(error)
             if not (intake.plain and type(summary) is str):
                 summary = intake.text(summary, "summary")
-            if tokens_used:
-                tokens_used = intake.number(tokens_used, "tokens_used", int, 0)
+            tokens_used = intake.number(tokens_used, "tokens_used", int, 0)
             if input_tokens is not None:
                 input_tokens = intake.number(input_tokens, "input_tokens", int, None)
             if output_tokens is not None:

@@ -31,7 +31,6 @@ _DECISION_TYPES = {kind.value: kind for kind in DecisionType}
 _SEVERITIES = {severity: severity for severity in SEVERITIES}
 _join = "".join
 _usual = itemgetter("id", "description", "action_type", "pros", "cons", "confidence")
-_DICT = frozenset({dict})
 _USUAL_TYPES = (str, str, str, list, list, float)
 
 
@@ -120,7 +119,7 @@ class Intake:
 
     def options(self, value: Any) -> list[Any]:
         """The options, each an `Option`, or a dict that will be written as one."""
-        if self.plain and type_of(value) is list and _all_usual(value):
+        if self.plain and type_of(value) is list and self._all_usual(value):
             return value  # type: ignore[no-any-return]
         if value is None:
             return []
@@ -131,6 +130,23 @@ class Intake:
             sound = self._sound_option(given) if self.plain else None
             options.append(sound or self._option(given, i))
         return options
+
+    def _all_usual(self, options: list[Any]) -> bool:
+        """Whether the options are dicts with the usual keys, and values of the right types. Most
+        are, and it takes but a few questions to find out, answered in C.
+        """
+        try:
+            for option in options:
+                if type_of(option) is not dict or len(option) != 6:
+                    return False
+                fields = _, _, _, pros, cons, confidence = _usual(option)
+                if tuple(map(type_of, fields)) != _USUAL_TYPES or not 0 <= confidence <= 1:
+                    return False
+                _join(pros + cons)  # raises if one is no text
+        except BaseException as error:
+            self.values.interrupted_by(error)
+            return False
+        return True
 
     def _sound_option(self, given: Any) -> Option | None:
         """The option, if all is as it should be: that is quick to find out."""
@@ -239,27 +255,6 @@ class Intake:
             shown = self.values.attempt(shown, repr, value)[:80]
         at = "".join(f"[{n}]" if type(n) is int else f".{n}" for n in as_path(path))
         self.misuse(InvalidValueError, f"{at[1:]} is {shown}, {what}")
-
-
-def _all_usual(options: list[Any]) -> bool:
-    """Whether the options are dicts with the usual keys, and values of the right types. Most are,
-    and it takes but a few questions to find out, answered in C.
-    """
-    if not _DICT.issuperset(map(type_of, options)):
-        return False
-    try:
-        for option in options:
-            fields = _, _, _, pros, cons, confidence = _usual(option)
-            if (
-                len(option) != 6
-                or tuple(map(type_of, fields)) != _USUAL_TYPES
-                or not 0 <= confidence <= 1
-            ):
-                return False
-            _join(pros + cons)  # raises if one is no text
-    except (KeyError, TypeError):
-        return False
-    return True
 
 
 def _listed(value: Any) -> list[Any] | None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias, cast
 
 import anyio
 from msgspec import Struct
@@ -324,19 +324,14 @@ class Runtime(Imperative):
     def parent_of(self, frame: Frame | None, given: object) -> Ids:
         """The ids of the run and the decision that a new run is part of."""
         forked_from, self._forked_from = self._forked_from, (None, None)
-        match given:
-            case RunHandle():
-                return given.id or None, None
-            case DecisionHandle():
-                return given.run.id or None, given.id or None
-            case str() if RUN_ID.fullmatch(given.partition("/")[0]):
-                run_id, _, decision_id = given.partition("/")
-                return run_id, decision_id or None
-            case None:
-                pass
-            case _:
-                what = "neither a handle nor '<run id>' nor '<run id>/<decision id>'; ignored"
-                self.misuse(errors.InvalidValueError, f"parent is {brief(given)}, {what}")
+        kind = type(given)  # a value of another type is not asked what it is
+        if kind is RunHandle or kind is DecisionHandle:
+            return _ids_of(cast("RunHandle | DecisionHandle", given))
+        if kind is str and RUN_ID.fullmatch((named := str(given).partition("/"))[0]):
+            return named[0], named[2] or None
+        if given is not None:
+            what = "neither a handle nor '<run id>' nor '<run id>/<decision id>'; ignored"
+            self.misuse(errors.InvalidValueError, f"parent is {brief(given)}, {what}")
         return forked_from if frame is None else _ids_at(frame)
 
     def misuse(self, kind: type[errors.MisuseError], what: str) -> None:
@@ -372,11 +367,14 @@ class Runtime(Imperative):
             logger.error("Recording failed; the agent goes on without", exc_info=error)
 
 
+def _ids_of(handle: RunHandle | DecisionHandle) -> Ids:
+    if isinstance(handle, RunHandle):
+        return handle.id or None, None
+    return handle.run.id or None, handle.id or None
+
+
 def _ids_at(frame: Frame) -> Ids:
-    if isinstance(frame, RunHandle):
-        return frame.id or None, None
-    decision = decision_at(frame)
-    return frame.run.id or None, (decision.id or None) if decision is not None else None
+    return _ids_of(decision_at(frame) or frame.run)
 
 
 _surrounding = Scopes()

@@ -56,6 +56,7 @@ _PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (os.PathLike, os.fsdecode),
 )
 """Types that are recorded as values of others."""
+_KEYS = frozenset({str})
 _ATOMS = frozenset({str, int, bool, type(None)})
 _LISTS = frozenset({list, tuple, set, frozenset, range})
 _FIELDS = ("__struct_fields__", "__attrs_attrs__", "_fields")  # of msgspec, attrs, named tuples
@@ -91,10 +92,17 @@ class Values:
         if self.hook is None:
             kind = type_of(value)
             if kind is dict:
-                # Nearly all are like this, and these two questions are answered in C.
+                # Nearly all are as simple as this, and these questions are answered in C.
                 copy = value.copy()
-                if self.harmless.issuperset(copy) and _ATOMS.issuperset(map(type, copy.values())):
-                    return copy
+                try:
+                    if (
+                        self.harmless.issuperset(copy)
+                        and _ATOMS.issuperset(map(type, copy.values()))
+                        and _KEYS.issuperset(map(type, copy))
+                    ):
+                        return copy
+                except BaseException as error:
+                    self.interrupted_by(error)
                 if (flat := self.flat(value, _FEW, self.max_bytes)) is not None:
                     return flat
             elif kind is str or kind is bool or value is None:
@@ -150,7 +158,8 @@ class Values:
         found: list[Any] = [error]
         for each in found:  # more are added meanwhile
             if is_a(each, BaseExceptionGroup):
-                found += each.exceptions[: max(_IN_GROUP - len(found), 0)]
+                found += self.attempt((), attrgetter("exceptions"), each)[:_IN_GROUP]
+                del found[_IN_GROUP:]
         inner = [f"{type_name(type_of(each))}: {self._said(each)}" for each in found[1:]]
         return "; ".join([self._said(error) or type_name(type_of(error)), *inner])
 
