@@ -77,13 +77,17 @@ def as_text(clean: Any) -> str:
 
 
 def _spelled_out(value: Any, limit: int) -> Any:
-    """A clean value, whose keys do encode, without texts that do not or are too long."""
+    """A clean value, whose keys do encode, without integers that do not, and texts that do not or
+    are too long.
+    """
     if is_a(value, list):
         return [_spelled_out(item, limit) for item in value]
     if is_a(value, dict):
         if type_of(value) is not dict:
             limit = sys.maxsize  # a marker is whole or not there
         return {key: _spelled_out(item, limit) for key, item in value.items()}
+    if type_of(value) is int and not -(2**63) <= value < 2**64:
+        return {"$int": hex(value)}
     if not is_a(value, str):
         return value
     return encodable(value) if size_of(value) <= limit else cut(value, limit // 2)
