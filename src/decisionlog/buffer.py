@@ -1,4 +1,7 @@
-"""The records that wait to be written: numbered and encoded at the call, bounded in bytes."""
+"""The records that wait to be written: numbered and encoded at the call, bounded in bytes.
+
+Each run gathers its lines in one piece of memory, so that draining costs per run, not per record.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,18 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
-from itertools import islice
 from typing import Literal
+from zlib import crc32
 
 from msgspec.structs import force_setattr
 
 from decisionlog.flags import Flag
-from decisionlog.records import Gap, Record, encode, seal
+from decisionlog.records import SEAL_BYTES, Gap, Record, encode, seal
 from decisionlog.rescue import encode_within
 from decisionlog.sinks import Chunk
 
 logger = logging.getLogger("decisionlog")
 
-_OVERHEAD = 128
-"""What a waiting line costs beside its bytes: the bytes object, its number, its place in a dict."""
 _CHUNK_BYTES = 2**16
 """A sink takes a chunk whole or not at all, so this is what a file that cannot grow may lack."""
 _SLACK = 2**20
@@ -28,30 +29,37 @@ _SLACK = 2**20
 
 
 class RunLog:
-    """The records of one run that wait, by number."""
+    """The lines of one run that wait."""
 
-    __slots__ = ("dropped", "ended", "gaps", "lines", "next_seq", "queued", "run_id")
+    __slots__ = (
+        "chunks", "dropped", "ended", "first_seq", "lines", "lost", "next_seq", "queued", "run_id",
+    )  # fmt: skip
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
-        self.lines: dict[int, bytes] = {}
-        self.next_seq = 1
-        self.gaps = 0
+        self.chunks: deque[Chunk] = deque()
+        self.lines = bytearray()
+        self.first_seq = self.next_seq = 1
+        self.lost = 0  # of the numbers between these two, as gap records among the lines say
         self.dropped = 0
-        self.queued = False
-        self.ended = False
+        self.queued = self.ended = False
 
-    def take(self) -> tuple[dict[int, bytes], int]:
-        """Remove the first lines, and tell how many of them are gaps."""
-        lines, gaps, self.gaps = self.lines, self.gaps, 0
-        size = sum(map(len, lines.values()))
-        if size <= _CHUNK_BYTES:
-            self.lines = {}
-        else:
-            lines = dict(islice(lines.items(), max(1, len(lines) * _CHUNK_BYTES // size)))
-            for seq in lines:
-                del self.lines[seq]
-        return lines, gaps
+    @property
+    def waiting(self) -> int:
+        """How many records wait."""
+        return self.next_seq - self.first_seq - self.lost + sum(c.records for c in self.chunks)
+
+    @property
+    def first_waiting(self) -> int:
+        """The number of the first that waits."""
+        return self.chunks[0].first_seq if self.chunks else self.first_seq
+
+    def close_chunk(self) -> None:
+        """Make a chunk of the lines."""
+        records = self.next_seq - self.first_seq - self.lost
+        data, first, last = bytes(self.lines), self.first_seq, self.next_seq - 1
+        self.lines, self.first_seq, self.lost = bytearray(), self.next_seq, 0
+        self.chunks.append(Chunk(self.run_id, data, first, last, records, self.ended))
 
 
 class Buffer:
@@ -109,19 +117,23 @@ class Buffer:
                 body = b""
             if not 0 < len(body) <= self._max_value_bytes:
                 body = encode_within(record, self._max_value_bytes)
-            line = seal(body)
-            size = len(line) + _OVERHEAD
+            # As `seal` does, but into memory that is there already.
+            head = body[:-1]
+            crc = b',"crc":"%08x"}\n' % crc32(head)
             # Not one call from here to the break: signal handlers and finalisers run at calls, and
             # what they record must not come in between.
             if log.next_seq == seq:
-                log.lines[seq] = line
+                log.lines += head
+                log.lines += crc
                 log.next_seq = seq + 1
-                self.size += size
                 break
         if last:
             log.ended = True
+        if len(log.lines) > _CHUNK_BYTES:
+            log.close_chunk()
         if not log.queued:
             self._enqueue(log)
+        self.size += len(body) + SEAL_BYTES
         if self.size > self._limit:
             self.full = True
         return True
@@ -137,8 +149,7 @@ class Buffer:
     def accepted(self) -> int:
         """How many records there were, whatever has become of them."""
         with self.lock:
-            waiting = sum(len(log.lines) - log.gaps for log in self.queue)
-            return self._taken + waiting + self.dropped
+            return self._taken + sum(log.waiting for log in self.queue) + self.dropped
 
     def _enqueue(self, log: RunLog) -> None:
         log.queued = True
@@ -153,13 +164,12 @@ class Buffer:
             seq = log.next_seq + count - 1
             gap = Gap(count, self._now(), "the buffer was full", log.run_id, seq)
             line = seal(encode(gap))
-            size = len(line)
             if log.dropped == count and log.next_seq + count - 1 == seq:  # as in append
-                log.lines[seq] = line
+                log.lines += line
                 log.next_seq = seq + 1
+                log.lost += count
                 log.dropped = 0
-                log.gaps += 1
-                self.size += size
+                self.size += len(line)
         self._untold.discard(log)
 
     def _must_drop(self, last: bool) -> bool:
@@ -221,17 +231,15 @@ class Buffer:
         while self.queue and limit > 0:
             with self.lock:
                 log = self.queue.popleft()
-                lines, gaps = log.take()
-                log.queued = bool(log.lines)
+                if not log.chunks:
+                    log.close_chunk()
+                chunk = log.chunks.popleft()
+                self._taken += chunk.records
+                log.queued = bool(log.chunks or log.lines)
                 if log.queued:
                     self.queue.append(log)
-                ended = log.ended and not log.queued
-                records = len(lines) - gaps
-                self._taken += records
-            data = b"".join(lines.values())
-            first, last = next(iter(lines)), next(reversed(lines))
-            chunks.append(Chunk(log.run_id, data, first, last, records, ended))
-            limit -= len(data)
+            limit -= len(chunk.data)
+            chunks.append(chunk)
         return chunks
 
     def marks(self) -> list[tuple[RunLog, int]]:
@@ -242,7 +250,7 @@ class Buffer:
     def has_before(self, log: RunLog, mark: int) -> bool:
         """Whether a record with a lower number waits."""
         with self.lock:
-            return bool(log.lines) and next(iter(log.lines)) < mark
+            return log.queued and log.first_waiting < mark
 
     def wrote(self, chunks: list[Chunk]) -> None:
         """These have been written."""
@@ -250,7 +258,7 @@ class Buffer:
             for chunk in chunks:
                 self.written += chunk.records
                 self.bytes += len(chunk.data)
-                self.size -= len(chunk.data) + chunk.records * _OVERHEAD
+                self.size -= len(chunk.data)
             self._dropping = False
             for log in list(self._untold):
                 self._add_gap(log)
