@@ -118,6 +118,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """What recording costs, beside others; arguments go to the benchmarks (`--quick`, `--help`)."""
+    session.install(".", *group("bench"))
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """The demo, as a user would run it, and a look at what it left; arguments go to the demo."""
     session.install(".[cli]")
