@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import cost, ladder, load, process, reading, report
-from benchmarks.measure import FULL, LOOPS, QUICK, ROOT, Bench, Figure
+from benchmarks.measure import FULL, LOOPS, QUICK, ROOT, Bench, Figure, settle
 from benchmarks.targets import Target, chosen
 from benchmarks.work import pool
 
@@ -38,6 +38,7 @@ def measured(bench: Bench, targets: list[Target]) -> list[report.Row]:
     for measure, rows in MEASURES.items():
         if wanted := {target.row for target in targets}.intersection(rows):
             print(f"measuring {', '.join(sorted(wanted))} …", file=sys.stderr, flush=True)
+            settle()
             figures |= {figure.row: figure for figure in measure(bench, wanted)}
     return [report.row(target, figures[target.row]) for target in targets]
 
@@ -69,10 +70,12 @@ def main(args: list[str] | None = None) -> None:
     if given.profile:
         profile = ladder.profile(bench)
         document = report.document(given.loop, given.quick, [], profile)
-        print(report.profile_text(profile))
+        text = report.profile_text(profile)
     else:
         document = report.document(given.loop, given.quick, measured(bench, given.targets))
-        print(report.table(document.rows))
+        text = report.table(document.rows)
+    print(report.heading(document))
+    print(text)
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
     print(f"\nas JSON: {given.json}", file=sys.stderr)

@@ -4,7 +4,6 @@ nothing is recorded.
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from collections.abc import Sequence
@@ -32,6 +31,7 @@ from benchmarks.measure import (
     cost,
     interleaved,
     ratios,
+    settle,
     totals,
     us,
 )
@@ -81,37 +81,40 @@ def _caller_us(costs: list[Cost]) -> float:
 
 
 def in_a_long_run(bench: Bench, rows: set[str]) -> list[Figure]:
-    """`long-run`: one run grows to its full length, and turns about with runs of 1,000."""
+    """`long-run`: one run grows to its full length; every tenth thousand of its decisions is
+    measured, in turn with a run of 1,000.
+    """
     with bench.scratch() as path:
         return [bench.run(_in_a_long_run, bench, path)]
 
 
 async def _in_a_long_run(bench: Bench, path: Path) -> Figure:
-    items = repeated(bench.items, max(RUN_LENGTH, bench.effort.long_run // 50))
+    items = repeated(bench.items, 10 * RUN_LENGTH)
     turns = bench.effort.long_run // len(items)
     costs: dict[str, list[float]] = {"long": [], "short": []}
 
     # Opening and ending are left out: they would weigh on the short run alone.
     async with Runtime(path / "long") as runtime, Runtime(path / "short") as other:
 
-        async def longer(items: object) -> None:
-            await decide_each(runtime, some)
+        async def longer(items: Sequence[Item]) -> None:
+            await decide_each(runtime, items)
             await flushed(runtime)
 
-        async def anew(items: object) -> None:
-            await decide_each(other, some)
+        async def anew(items: Sequence[Item]) -> None:
+            await decide_each(other, items)
             await flushed(other)
 
         async with runtime.run(GOAL):
-            for _ in range(turns):
-                spent = {"long": 0.0, "short": 0.0}
-                for some in in_runs(items):
-                    spent["long"] += (await cost(longer, some)).total * len(some)
-                    async with other.run(GOAL):
-                        await flushed(other)
-                        spent["short"] += (await cost(anew, some)).total * len(some)
-                for which, sum_us in spent.items():
-                    costs[which].append(sum_us / len(items))
+            for turn in range(turns):
+                *unmeasured, some = in_runs(items)
+                for grow in unmeasured:
+                    await decide_each(runtime, grow)
+                await flushed(runtime)
+                async with other.run(GOAL):
+                    await flushed(other)
+                    pair = (("long", longer), ("short", anew))
+                    for which, work in pair if turn % 2 else pair[::-1]:
+                        costs[which].append((await cost(work, some)).total)
             before_end = time.process_time_ns()
         await flushed(runtime)
         end_ms = (time.process_time_ns() - before_end) / 1e6
@@ -162,13 +165,12 @@ async def _of_nothing(bench: Bench, path: Path) -> Figure:
             "disabled_whole_call": lambda items: decide_each(disabled, items),
             "no_run_whole_call": lambda items: decide_each(runtime, items),
         }
-        gc.freeze()
+        settle()
         for turn in range(bench.effort.rounds):
             names = list(ways)
             first = turn % len(names)
             for name in names[first:] + names[:first]:
                 costs.setdefault(name, []).append((await cost(ways[name], items)).total)
-        gc.unfreeze()
     worse = [max(each) for each in zip(costs["disabled"], costs["no_run"], strict=True)]
     details = {f"{name}_us": round(median(each), 3) for name, each in costs.items()}
     return Figure("no-op", ratios(worse, costs["empty"]), details)

@@ -42,10 +42,10 @@ LOOPS: dict[str, tuple[str, dict[str, Any]]] = {
 class Effort(Struct, frozen=True):
     """How much is measured."""
 
-    rounds: int = 15
+    rounds: int = 25
     few_rounds: int = 5
     """Of what takes seconds each."""
-    decisions: int = 20_000
+    decisions: int = 8_000
     long_run: int = 1_000_000
     live_runs: int = 1_000
     live_seconds: float = 4.0
@@ -54,12 +54,12 @@ class Effort(Struct, frozen=True):
     idle_seconds: float = 5.0
     decoded: int = 10_000
     listed: int = 10_000
-    scopes: int = 50_000
+    scopes: int = 10_000
 
 
 FULL = Effort()
 QUICK = Effort(
-    rounds=3, few_rounds=1, decisions=2_000, long_run=20_000, live_runs=100, live_seconds=0.5,
+    rounds=3, few_rounds=1, decisions=1_000, long_run=20_000, live_runs=100, live_seconds=0.5,
     runs=200, late_seconds=0.3, idle_seconds=1.0, decoded=1_000, listed=500, scopes=5_000,
 )  # fmt: skip
 
@@ -125,6 +125,12 @@ async def cost(work: Work, items: Sequence[Item]) -> Cost:
     return Cost(total / 1e3 / len(items), caller / 1e3 / len(items))
 
 
+def settle() -> None:
+    """What is there now is no concern of the garbage collector any more."""
+    gc.collect()
+    gc.freeze()
+
+
 class Contender(Struct, frozen=True):
     """Somebody who records items, and returns when they are written."""
 
@@ -140,15 +146,13 @@ async def interleaved(
     """What an item costs each contender, in each round."""
     for contender in contenders:
         await contender.record(items[: 200 // contender.share + 1])  # caches, lazy imports
-    gc.collect()
-    gc.freeze()
+    settle()
     costs: dict[str, list[Cost]] = {contender.name: [] for contender in contenders}
     for turn in range(rounds):
         first = turn % len(contenders)
         for contender in (*contenders[first:], *contenders[:first]):
             share = items[: len(items) // contender.share]
             costs[contender.name].append(await cost(contender.record, share))
-    gc.unfreeze()
     return costs
 
 

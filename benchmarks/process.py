@@ -29,7 +29,7 @@ def memory(bench: Bench, rows: set[str]) -> list[Figure]:
     """`memory`: the most it takes while one run grows to its full length, at full rate."""
     samples: list[float] = []
     details: dict[str, float] = {}
-    for _ in range(min(3, bench.effort.few_rounds)):
+    for _ in range(min(2, bench.effort.few_rounds)):
         with bench.scratch() as path:
             details = in_fresh_process("memory", path, bench.effort.long_run)
         samples.append(details.pop("above_idle_mib"))

@@ -78,11 +78,12 @@ def row(target: Target, figure: Figure) -> Row:
     samples = figure.samples
     value = target.of(samples) if samples else None
     sign = "≥" if target.at_least else "≤"
+    goal = f" (goal {_number(target.goal, target.unit)})" if target.goal else ""
     return Row(
         target.row,
         target.figure,
         target.unit,
-        f"{sign} {_number(target.bound, target.unit)}",
+        f"{sign} {_number(target.bound, target.unit)}{goal}",
         target.bound,
         target.at_least,
         target.goal,
@@ -94,6 +95,16 @@ def row(target: Target, figure: Figure) -> Row:
         sum(map(target.holds, samples)),
         figure.details,
         figure.note,
+    )
+
+
+def heading(document: Document) -> str:
+    """What the figures were measured on, and with."""
+    packages = ", ".join(f"{name} {number}" for name, number in document.packages.items())
+    short = "A short run, of less than the rows say: only to see that it works.\n"
+    return (
+        f"decisionlog {document.decisionlog}, Python {document.python}, {document.platform}, "
+        f"{document.cores} cores, {document.loop}\n{packages}\n{short * document.quick}"
     )
 
 
