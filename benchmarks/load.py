@@ -11,6 +11,7 @@ from statistics import median
 import anyio.lowlevel
 from anyio import Event, create_task_group, sleep
 from anyio.abc import TaskStatus
+from msgspec import Struct
 
 from benchmarks.contenders import decide_each, flushed, installed
 from benchmarks.measure import Bench, Figure, NotInstalledError, cost, ratios
@@ -61,43 +62,57 @@ def of_live_runs(bench: Bench, rows: set[str]) -> list[Figure]:
 async def _of_live_runs(bench: Bench, path: Path) -> list[Figure]:
     effort = bench.effort
     items = repeated(bench.items, int(RATE * effort.live_seconds))
-    costs: dict[int, list[float]] = {1: [], effort.live_runs: []}
-    ticks: list[float] = []
-    writes = 0
+    loads: dict[int, list[Load]] = {1: [], effort.live_runs: []}
     for turn in range(effort.few_rounds):
-        for live, of_each_round in costs.items():
-            at = path / f"{turn}-{live}"
-            sink = TimedSink(at)
-            async with Runtime(at, sinks=[sink]) as runtime:
-                of_each_round.append(await _cost_of_live_runs(runtime, sink, live, items))
-            if live > 1:
-                ticks.append(sink.longest_ms)
-                writes += sink.writes
-    one, many = costs.values()
+        for live, of_each_round in loads.items():
+            of_each_round.append(await _load(path / f"{turn}-{live}", live, items))
+    one, many = loads.values()
+    costs = ratios([load.us for load in many], [load.us for load in one])
     details = {
         "live_runs": float(effort.live_runs),
-        "decisions_a_second": float(RATE),
-        "us": round(median(many), 2),
-        "us_in_one_run": round(median(one), 2),
+        "us": round(median(load.us for load in many), 2),
+        "us_in_one_run": round(median(load.us for load in one), 2),
+        # Below the rate, the machine was too slow for it.
+        "a_second": round(median(load.a_second for load in many)),
+        "a_second_in_one_run": round(median(load.a_second for load in one)),
     }
-    ticked = {"writes": float(writes), "median_of_rounds_ms": round(median(ticks), 1)}
-    return [Figure("live-runs", ratios(many, one), details), Figure("longest-tick", ticks, ticked)]
+    ticks = [load.longest_ms for load in many]
+    ticked = {
+        "writes_a_round": median(load.writes for load in many),
+        "longest_with_one_run_ms": round(max(load.longest_ms for load in one), 1),
+    }
+    return [Figure("live-runs", costs, details), Figure("longest-tick", ticks, ticked)]
 
 
-async def _cost_of_live_runs(
-    runtime: Runtime, sink: TimedSink, live: int, items: Sequence[Item]
-) -> float:
-    run_ids = await _open_runs(runtime, live)
-    await flushed(runtime)
-    sink.forget()
+class Load(Struct, frozen=True):
+    """What so many live runs came to: CPU a decision, decisions a second, and the writes."""
 
-    async def record(items: Sequence[Item]) -> None:
-        await _decide_in_turn(runtime, cycle(run_ids), items)
+    us: float
+    a_second: float
+    longest_ms: float
+    writes: int
 
-    taken = await cost(record, items)
-    for run_id in run_ids:
-        await runtime.end_run(True, run_id=run_id)
-    return taken.total
+
+async def _load(path: Path, live: int, items: Sequence[Item]) -> Load:
+    sink = TimedSink(path)
+    async with Runtime(path, sinks=[sink]) as runtime:
+        run_ids = await _open_runs(runtime, live)
+        await flushed(runtime)
+        sink.forget()
+        seconds = 0.0
+
+        async def record(items: Sequence[Item]) -> None:
+            nonlocal seconds
+            start = time.perf_counter()
+            await _decide_in_turn(runtime, cycle(run_ids), items)
+            seconds = time.perf_counter() - start
+            await flushed(runtime)
+
+        taken = await cost(record, items)
+        load = Load(taken.total, len(items) / seconds, sink.longest_ms, sink.writes)
+        for run_id in run_ids:
+            await runtime.end_run(True, run_id=run_id)
+    return load
 
 
 async def _open_runs(runtime: Runtime, count: int) -> list[str]:
@@ -137,7 +152,6 @@ async def _decide_in_turn(runtime: Runtime, run_ids: Iterator[str], items: Seque
                 tokens_used=item.tokens,
                 run_id=run_id,
             )
-    await flushed(runtime)
 
 
 def of_short_runs(bench: Bench, rows: set[str]) -> list[Figure]:

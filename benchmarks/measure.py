@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -174,7 +173,7 @@ def us(costs: Sequence[Cost]) -> float:
 def in_fresh_process(*args: object) -> dict[str, float]:
     """What `benchmarks.process` prints for these arguments, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.process", *map(str, args)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr}")
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
