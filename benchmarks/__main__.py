@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import cost, ladder, load, process, reading, report
-from benchmarks.measure import FULL, LOOPS, QUICK, ROOT, Bench, Figure, settle
+from benchmarks.measure import FULL, LOOPS, QUICK, ROOT, Bench, Figure, Neighbours, settle
 from benchmarks.targets import Target, chosen
 from benchmarks.work import pool
 
@@ -67,15 +67,12 @@ def main(args: list[str] | None = None) -> None:
     """Measure, print, write."""
     given = arguments(args)
     bench = Bench(QUICK if given.quick else FULL, pool(), given.loop, given.directory)
-    if given.profile:
-        profile = ladder.profile(bench)
-        document = report.document(given.loop, given.quick, [], profile)
-        text = report.profile_text(profile)
-    else:
-        document = report.document(given.loop, given.quick, measured(bench, given.targets))
-        text = report.table(document.rows)
+    neighbours = Neighbours()
+    profile = ladder.profile(bench) if given.profile else None
+    rows = [] if profile else measured(bench, given.targets)
+    document = report.document(given.loop, given.quick, neighbours.cores(), rows, profile)
     print(report.heading(document))
-    print(text)
+    print(report.profile_text(profile) if profile else report.table(rows))
     given.json.parent.mkdir(parents=True, exist_ok=True)
     given.json.write_bytes(msgspec.json.format(msgspec.json.encode(document)))
     print(f"\nas JSON: {given.json}", file=sys.stderr)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -122,6 +123,31 @@ async def cost(work: Work, items: Sequence[Item]) -> Cost:
     await work(items)
     total, caller = time.process_time_ns() - total, time.thread_time_ns() - caller
     return Cost(total / 1e3 / len(items), caller / 1e3 / len(items))
+
+
+class Neighbours:
+    """How many cores other programs have used since this was made, stolen time included."""
+
+    def __init__(self) -> None:
+        self._start, self._others = time.perf_counter(), self._seconds()
+
+    def cores(self) -> float | None:
+        """None where the system does not tell."""
+        now = self._seconds()
+        if now is None or self._others is None:
+            return None
+        return max(0.0, (now - self._others) / (time.perf_counter() - self._start))
+
+    def _seconds(self) -> float | None:
+        """CPU seconds of everything but this process and the children it has waited for."""
+        try:
+            user, nice, system, _idle, _iowait, irq, softirq, steal, *_ = map(
+                int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+            )
+        except (OSError, ValueError):
+            return None
+        busy = (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+        return busy - sum(os.times()[:4])
 
 
 def settle() -> None:

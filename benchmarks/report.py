@@ -50,16 +50,20 @@ class Document(Struct, frozen=True):
     cores: int
     loop: str
     quick: bool
+    others_cores: float | None
+    """How many cores other programs used meanwhile: below 0.3 or so, the figures are good."""
     packages: dict[str, str]
     rows: list[Row] = []
     profile: Profile | None = None
 
 
-def document(loop: str, quick: bool, rows: list[Row], profile: Profile | None = None) -> Document:
+def document(
+    loop: str, quick: bool, others_cores: float | None, rows: list[Row], profile: Profile | None
+) -> Document:
     """The figures, with what they were measured on."""
     return Document(
         datetime.now(UTC), __version__, sys.version.split()[0], platform.platform(),
-        os.cpu_count() or 0, loop, quick, _versions(), rows, profile,
+        os.cpu_count() or 0, loop, quick, others_cores, _versions(), rows, profile,
     )  # fmt: skip
 
 
@@ -101,11 +105,16 @@ def row(target: Target, figure: Figure) -> Row:
 def heading(document: Document) -> str:
     """What the figures were measured on, and with."""
     packages = ", ".join(f"{name} {number}" for name, number in document.packages.items())
-    short = "A short run, of less than the rows say: only to see that it works.\n"
-    return (
+    lines = [
         f"decisionlog {document.decisionlog}, Python {document.python}, {document.platform}, "
-        f"{document.cores} cores, {document.loop}\n{packages}\n{short * document.quick}"
-    )
+        f"{document.cores} cores, {document.loop}",
+        packages,
+    ]
+    if document.others_cores is not None:
+        lines.append(f"Other programs used {document.others_cores:.2f} cores meanwhile.")
+    if document.quick:
+        lines.append("A short run, of less than the rows say: only to see that it works.")
+    return "\n".join(lines) + "\n"
 
 
 def table(rows: Iterable[Row]) -> str:

@@ -35,6 +35,7 @@ def test_the_table_and_the_same_as_json(tmp_path: Path) -> None:
     document: dict[str, Any] = json.loads(json_file.read_bytes())
     assert document["quick"] is True
     assert document["packages"]["msgspec"]
+    assert document["others_cores"] is None or document["others_cores"] >= 0
     assert [measured["row"] for measured in document["rows"]] == CHEAP
     for measured in document["rows"]:
         assert measured["figure"] in done.stdout
