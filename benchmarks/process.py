@@ -138,10 +138,12 @@ def _switches() -> int:
 
 
 async def _list(path: Path) -> dict[str, float]:
-    start = time.perf_counter()
-    found = [summary async for summary in RunStore(path).runs()]
-    seconds = time.perf_counter() - start
-    return {"seconds": seconds, "runs": float(len(found))}
+    measured: dict[str, float] = {}
+    for name in ("seconds", "again_seconds"):
+        start = time.perf_counter()
+        found = [summary async for summary in RunStore(path).runs()]
+        measured |= {name: time.perf_counter() - start, "runs": float(len(found))}
+    return measured
 
 
 def main(what: str, *args: str) -> None:
