@@ -105,7 +105,7 @@ class RunHandle(Scope):
             return ""
         try:
             if self.ended:
-                self.too_late(f"the problem {brief(description)}")
+                self._too_late(f"the problem {brief(description)}")
                 return ""
             intake = runtime.intake
             severity = intake.severity(severity)
@@ -133,32 +133,32 @@ class RunHandle(Scope):
 
     def say_whether(self, success: object, output_data: Any, narrative: str) -> None:
         """It succeeded, or failed."""
-        if self.runtime is not None:
-            status = RunStatus.COMPLETED if self.runtime.intake.truth(success) else RunStatus.FAILED
-            self._say(status, output_data, narrative)
+        succeeded = self._recording().intake.truth(success)
+        self._say(RunStatus.COMPLETED if succeeded else RunStatus.FAILED, output_data, narrative)
 
     def set_node(self, node_id: str) -> None:
         """Name the node for the decisions that follow in this context."""
-        runtime = self.runtime
-        if runtime is not None and (frame := current_in(runtime, self)) is not None:
-            try:
-                set_node.set((self, frame.node, runtime.intake.text(node_id, "node_id")))
-                runtime.intake.values.raise_interrupt()
-            except Exception as failure:
-                runtime.trouble(failure)
+        runtime = self._recording()
+        frame = current_in(runtime, self)
+        try:
+            name = runtime.intake.text(node_id, "node_id")
+            set_node.set((self, None if frame is None else frame.node, name))
+            runtime.intake.values.raise_interrupt()
+        except Exception as failure:
+            runtime.trouble(failure)
 
     def pending_decision(self, decision_id: object) -> DecisionHandle | None:
         """The decision with this id that has no outcome yet. None is misuse."""
         decision = self.pending.get(decision_id) if isinstance(decision_id, str) else None
-        if decision is None and self.runtime is not None:
-            if self.made(decision_id):
-                what = f"{decision_id} of {self.id} has an outcome; another one is ignored"
-                self.runtime.misuse(EndedError, what)
-            else:
-                what = f"{self.id} made no decision {brief(decision_id)}"
-                what += "; its outcome is not recorded"
-                self.runtime.misuse(UnknownDecisionError, what)
-        return decision
+        if decision is not None:
+            return decision
+        if self.made(decision_id):
+            what = f"{decision_id} of {self.id} has an outcome; another one is ignored"
+            self._recording().misuse(EndedError, what)
+        else:
+            what = f"{self.id} made no decision {brief(decision_id)}; its outcome is not recorded"
+            self._recording().misuse(UnknownDecisionError, what)
+        return None
 
     def made(self, decision_id: object) -> bool:
         """Whether the run made a decision with this id."""
@@ -206,7 +206,7 @@ class RunHandle(Scope):
             return
         try:
             if self.ended:
-                self.too_late(f"that it is {status}")
+                self._too_late(f"that it is {status}")
             elif self._said is not None:
                 what = f"{self.id} was said to be {self._said[0]} before; {status} is ignored"
                 runtime.misuse(EndedError, what)
@@ -224,9 +224,10 @@ class RunHandle(Scope):
             return
         if self._said is None:
             self.succeed(value)
-        elif self._said[1] is None and self.runtime is not None:
+        elif self._said[1] is None:
             status, _, narrative = self._said
-            self._said = (status, self.runtime.intake.values.clean(value, "output_data"), narrative)
+            output_data = self._recording().intake.values.clean(value, "output_data")
+            self._said = (status, output_data, narrative)
 
     def end(self, error: Error) -> None:
         """Record how it ended."""
@@ -276,14 +277,15 @@ class RunHandle(Scope):
     def recorded(self, recorded: bool, record: Record) -> None:
         """After `append`, and without the lock: say what is to be said of it."""
         if not recorded:
-            self.too_late(f"its {type(record).__name__} came late and")
-        if self.runtime is not None:
-            self.runtime.intake.values.raise_interrupt()
+            self._too_late(f"its {type(record).__name__} came late and")
+        self._recording().intake.values.raise_interrupt()
 
-    def too_late(self, what: str) -> None:
-        """Something came after the end."""
-        if self.runtime is not None:
-            self.no_place_for(self.runtime, what)
+    def _recording(self) -> Runtime:
+        """The runtime of a run that has begun."""
+        return cast("Runtime", self.runtime)
+
+    def _too_late(self, what: str) -> None:
+        self.no_place_for(self._recording(), what)
 
     def no_place_for(self, runtime: Runtime, what: str) -> None:
         """There is no run to record something in, or it has ended."""
