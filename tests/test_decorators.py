@@ -347,3 +347,20 @@ def test_without_a_runtime_the_function_is_called_as_it_is() -> None:
         return pick(2)
 
     assert (pick(1), agent()) == (1, 2)
+
+
+def test_what_a_run_said_of_itself_stands_before_what_the_function_returned() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime:
+
+        @runtime.run("goal")
+        def agent(output: object) -> str:
+            run = current_run()
+            assert run is not None
+            run.succeed(output, "said")
+            return "returned"
+
+        for output in ("kept", None):
+            assert agent(output) == "returned"
+    assert [sink.run(name).output_data for name in sink.run_ids()] == ["kept", "returned"]
+    assert [sink.run(name).narrative for name in sink.run_ids()] == ["said", "said"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from decisionlog import RunStatus, RunStore, Runtime, current_decision
+from decisionlog import Option, RunStatus, RunStore, Runtime, current_decision
 from decisionlog.testing import MemorySink
 from tests.hostile import HOSTILE, SMALL_STACK, Mute, Worse, raising
 from tests.keeping import keep_briefly, kept, parts, sound_lines
@@ -46,6 +46,16 @@ def on_a_small_stack(call: Callable[[], object]) -> None:
     thread.join()
     if raised:
         raise raised[0]
+
+
+USUAL: dict[str, Any] = {
+    "id": "a",
+    "description": "A",
+    "action_type": "call",
+    "pros": ["p"],
+    "cons": ["c"],
+    "confidence": 0.25,
+}
 
 
 # What takes long or much memory does so on any stack.
@@ -251,3 +261,27 @@ async def test_hostile_values_reach_the_disk(traces: Any) -> None:
     assert all(made.was_successful for made in read.decisions)
     assert read.damage == []
     assert Mute.__str__ is not Exception.__str__
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_among_what_is_as_it_should_be(name: str) -> None:
+    """Plain dicts with known keys, and options with the usual ones, are looked at quickly."""
+    value = HOSTILE[name]()
+
+    def record() -> None:
+        sink = MemorySink()
+        with recorded(sink, strict=False) as runtime, runtime.run("goal"):
+            for known in (1, value):
+                options = [USUAL, *({**USUAL, field: known} for field in USUAL)]
+                options.append({**USUAL, "pros": ["p", known]})
+                with runtime.decision("d", options, "a", context={"known": known}) as decision:
+                    decision.succeed({"known": known})
+            assert runtime.stats().errors == 0
+        sound_lines(sink, "run_1")
+        plain, hostile = sink.run("run_1").decisions
+        assert plain.input_context == {"known": 1}
+        assert hostile.input_context.keys() == {"known"}
+        assert hostile.options[0] == Option(**USUAL)
+        assert hostile.outcome is not None and hostile.outcome.success
+
+    on_a_small_stack(record)

@@ -57,6 +57,23 @@ def test_options_and_dicts() -> None:
         assert options(empty, 0) == []
 
 
+USUAL = {name: ALL[name] for name in Option.__struct_fields__ if type(ALL[name]) is not dict}
+WRONG = {
+    "id": (5, "5"), "description": (None, ""), "action_type": (b"x", '{"$bytes":"eA=="}'),
+    "pros": (("p", "q"), ["p", "q"]), "cons": (["c", 7], ["c", "7"]), "confidence": (2.0, 1.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_dicts_with_the_usual_keys_and_one_wrong_value(name: str) -> None:
+    assert options([USUAL, USUAL], 0) == [Option(**USUAL)] * 2
+    given, expected = WRONG[name]
+    found = options([USUAL, USUAL | {name: given}], name != "pros")
+    assert found == [Option(**USUAL), Option(**USUAL | {name: expected})]
+    del_ = {key: value for key, value in USUAL.items() if key != name}
+    assert options([del_ | {"id": "a", "more": 1}], 0)[0].extra == {"more": 1}
+
+
 def test_a_generator_of_options() -> None:
     sink = MemorySink()
     generated: Any = (option for option in [ALL, Option("b")])

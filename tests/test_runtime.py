@@ -387,3 +387,15 @@ async def test_what_goes_wrong_in_recording_never_reaches_the_agent(
     assert loaded.damage == [] and loaded.unknown == []
     assert done == ["dec_2"]
     assert loaded.decisions[0].is_pending
+
+
+async def test_a_run_whose_end_cannot_be_recorded_ends_all_the_same() -> None:
+    sink, clock = MemorySink(), BrokenClock()
+    async with recorded(sink, clock=clock) as runtime:
+        with pytest.raises(KeyError):
+            async with runtime.run("goal"):
+                clock.broken = "now"
+                raise KeyError("mine")
+        assert runtime.current_run is None
+        assert (runtime.stats().errors, runtime.stats().misused) == (1, 0)
+    assert sink.run("run_1").status == RunStatus.RUNNING

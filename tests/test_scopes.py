@@ -288,6 +288,9 @@ def test_handles_tell_how_things_stand() -> None:
             with runtime.decision("Pick") as decision:
                 assert (decision.id, repr(decision)) == ("dec_0", "<decision dec_0>")
                 assert run.metrics.pending_decisions == 1
+            with runtime.node("n") as node:
+                assert repr(node) == "<node n>"
+            assert repr(runtime.node("n")) == "<node (not recorded)>"
             assert (run.metrics.pending_decisions, run.metrics.successful_decisions) == (0, 1)
         assert (run.status, repr(run)) == ("completed", "<run run_1, completed>")
         assert run.metrics == sink_metrics(runtime, sink)

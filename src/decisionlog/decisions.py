@@ -233,10 +233,9 @@ class DecisionHandle(Scope):
             )  # fmt: skip
             if intake.values.interrupts:
                 intake.values.raise_interrupt()
-            return True
         except Exception as failure:
             runtime.trouble(failure)
-            return False
+        return self._said is not None
 
     def returned(self, value: object) -> None:
         """The decorated function returned this."""

@@ -75,4 +75,10 @@ class RunInProgressError(ReadError):
 
 def brief(value: object) -> str:
     """A caller's value in a message: a short text as it is, of others the type."""
-    return f"{value[:80]!r}" if type(value) is str else f"a {type(value).__name__}"
+    if type(value) is str:
+        return f"{value[:80]!r}"
+    # Not `type(value).__name__`: a metaclass may have something to say about that.
+    return f"a {_name_of(type(value))}"
+
+
+_name_of = type.__dict__["__name__"].__get__
