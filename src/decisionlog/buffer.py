@@ -56,10 +56,18 @@ class RunLog:
 
     def close_chunk(self) -> None:
         """Make a chunk of the lines."""
-        records = self.next_seq - self.first_seq - self.lost
-        data, first, last = bytes(self.lines), self.first_seq, self.next_seq - 1
-        self.lines, self.first_seq, self.lost = bytearray(), self.next_seq, 0
-        self.chunks.append(Chunk(self.run_id, data, first, last, records, self.ended))
+        fresh = bytearray()
+        # Not one call from here on, as in `Buffer.append`.
+        lines = self.lines
+        self.lines = fresh
+        first = self.first_seq
+        end = self.next_seq
+        self.first_seq = end
+        lost = self.lost
+        self.lost = 0
+        # What is recorded from now on goes into the next chunk.
+        records = end - first - lost
+        self.chunks.append(Chunk(self.run_id, bytes(lines), first, end - 1, records, self.ended))
 
 
 class Buffer:
@@ -228,18 +236,21 @@ class Buffer:
     def take(self, limit: int) -> list[Chunk]:
         """Remove about `limit` bytes of records from the runs that have waited longest."""
         chunks: list[Chunk] = []
-        while self.queue and limit > 0:
-            with self.lock:
+        # In one go: an agent that records all the time holds the lock most of it, and each turn
+        # may take as long as the interpreter takes to switch threads.
+        with self.lock:
+            while self.queue and limit > 0:
                 log = self.queue.popleft()
                 if not log.chunks:
                     log.close_chunk()
                 chunk = log.chunks.popleft()
-                self._taken += chunk.records
-                log.queued = bool(log.chunks or log.lines)
-                if log.queued:
+                if log.chunks or log.lines:
                     self.queue.append(log)
-            limit -= len(chunk.data)
-            chunks.append(chunk)
+                else:
+                    log.queued = False
+                self._taken += chunk.records
+                limit -= len(chunk.data)
+                chunks.append(chunk)
         return chunks
 
     def marks(self) -> list[tuple[RunLog, int]]:

@@ -86,10 +86,10 @@ class Lane:
         except Exception as error:
             self._failed(error)
             return False
-        left = list(unwritten.chunks) if unwritten else []
-        ids = set(map(id, left))
-        taken = [chunk for chunk in batch if id(chunk) not in ids] if left else batch
-        self._pending[: len(batch)] = left
+        ids = set(map(id, unwritten.chunks)) if unwritten else set[int]()
+        taken = [chunk for chunk in batch if id(chunk) not in ids]
+        # In their own order, whatever the sink's: `settled` goes by it.
+        self._pending[: len(batch)] = [chunk for chunk in batch if id(chunk) in ids]
         self._size -= sum(len(chunk.data) for chunk in taken)
         self._taken(taken)
         async with self._progress:

@@ -194,11 +194,12 @@ class Recorder:
         """A bounded amount to the lanes at a time; when that was all, a pause."""
         buffer = self.buffer
         while not self._closing:
-            with buffer.lock:
-                self._wake.clear()
-                buffer.idle = not buffer.queue
             if not buffer.queue:
-                await self._wake.wait()
+                with buffer.lock:
+                    self._wake.clear()
+                    buffer.idle = not buffer.queue
+                if buffer.idle:
+                    await self._wake.wait()
             self._offer(buffer.take(_TAKE_BYTES))
             await anyio.lowlevel.checkpoint()
             if not buffer.queue or buffer.size < _TAKE_BYTES:

@@ -129,28 +129,40 @@ class FileSink:
         self._lock.acquire()
 
     def _write(self, batch: Sequence[Chunk]) -> Unwritten | None:
-        left: list[Chunk] = []
-        stuck: dict[str, OSError] = {}
+        by_run: dict[str, list[Chunk]] = {}
         for chunk in batch:
-            if chunk.run_id not in stuck:
-                try:
-                    self._append(chunk)
-                    continue
-                except OSError as error:
-                    stuck[chunk.run_id] = error
-            left.append(chunk)
-        return Unwritten(left, next(iter(stuck.values()))) if left else None
+            by_run.setdefault(chunk.run_id, []).append(chunk)
+        left: list[Chunk] = []
+        reason: OSError | None = None
+        for chunks in by_run.values():
+            try:
+                # At once: after each write, a busy agent keeps the interpreter for a while.
+                self._append(chunks)
+            except OSError as error:
+                reason = reason or error
+                left += self._append_what_fits(chunks) if len(chunks) > 1 else chunks
+        return Unwritten(left, reason) if reason is not None else None
 
-    def _append(self, chunk: Chunk) -> None:
-        file = self._files.pop(chunk.run_id, None) or _RunFile(self.path / "runs", chunk.run_id)
-        self._files[chunk.run_id] = file  # the last one used stands last
+    def _append_what_fits(self, chunks: list[Chunk]) -> list[Chunk]:
+        """Append chunk by chunk; the chunks that are left."""
+        for i, chunk in enumerate(chunks):
+            try:
+                self._append([chunk])
+            except OSError:
+                return chunks[i:]
+        return []
+
+    def _append(self, chunks: list[Chunk]) -> None:
+        run_id = chunks[0].run_id
+        file = self._files.pop(run_id, None) or _RunFile(self.path / "runs", run_id)
+        self._files[run_id] = file  # the last one used stands last
         if not file.is_open:
             self._make_room()
             self._new_names |= file.open()
-        file.append(chunk.data)
-        self._unsynced[chunk.run_id] = file
-        if chunk.ended:
-            del self._files[chunk.run_id]
+        file.append(b"".join([chunk.data for chunk in chunks]))
+        self._unsynced[run_id] = file
+        if chunks[-1].ended:
+            del self._files[run_id]
             file.close()
 
     def _make_room(self) -> None:
