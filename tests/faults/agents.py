@@ -1,0 +1,415 @@
+"""The agents that faults happen to, each a process of its own (`processes.start`), and the bugs that
+a test can put into one, to see that it would find them.
+
+    python -m tests.faults.agents NAME '{"traces": "…", "notes": "…"}'
+"""
+
+import itertools
+import json
+import os
+import random
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from decisionlog import Chunk, FileSink, Run, RunNotFoundError, RunStore, Runtime, Unwritten
+
+Settings = dict[str, Any]
+
+
+class Notes:
+    """What an agent did, told at once, so that it is known however the agent ends."""
+
+    def __init__(self, path: str) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.made = 0
+
+    def tell(self, what: str, name: object) -> None:
+        os.write(self._file, f"{what} {name} {time.monotonic_ns()}\n".encode())
+
+    def made_record(self, name: str) -> None:
+        self.made += 1
+        self.tell("made", name)
+
+    def tell_stats(self, runtime: Runtime) -> None:
+        stats = runtime.stats()
+        for what in ("accepted", "written", "dropped", "errors"):
+            self.tell(what, getattr(stats, what))
+
+
+# ------------------------------------------------------------- bugs
+
+
+class Behind:
+    """A sink that says it has written what it will write with the next batch."""
+
+    def __init__(self, path: str) -> None:
+        self._sink = FileSink(path)
+        self._kept: list[Chunk] = []
+        self.open, self.flush, self.close = self._sink.open, self._sink.flush, self._sink.close
+
+    async def write(self, batch: Sequence[Chunk]) -> Unwritten | None:
+        kept, self._kept = self._kept, list(batch)
+        return await self._sink.write(kept)
+
+
+class Careless:
+    """A sink that neither looks how much was written nor whether it failed."""
+
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+
+    def __init__(self, path: str) -> None:
+        self._sink = FileSink(path)
+        self._runs = Path(path, "runs")
+        self.open, self.flush, self.close = self._sink.open, self._sink.flush, self._sink.close
+
+    async def write(self, batch: Sequence[Chunk]) -> Unwritten | None:
+        for chunk in batch:
+            file = os.open(self._runs / f"{chunk.run_id}.jsonl", self.flags, 0o600)
+            try:
+                self.put(file, chunk.data)
+            except OSError:
+                pass
+            finally:
+                os.close(file)
+        return None
+
+    def put(self, file: int, data: bytes) -> None:
+        os.write(file, data)
+
+
+class Rewriting(Careless):
+    """A sink that writes the whole file anew each time, piece by piece."""
+
+    flags = os.O_RDWR | os.O_CREAT
+
+    def put(self, file: int, data: bytes) -> None:
+        whole = os.pread(file, 2**30, 0) + data
+        os.ftruncate(file, 0)
+        for start in range(0, len(whole), 100):
+            os.pwrite(file, whole[start : start + 100], start)
+
+
+class Hanging:
+    """A sink that hangs for ever, in one of its methods and in one of several ways."""
+
+    def __init__(self, where: str, how: str) -> None:
+        self.where, self.how = where, how
+
+    async def _come_to(self, where: str) -> None:
+        if where != self.where:
+            return
+        match self.how:
+            case "awaits":
+                await anyio.sleep_forever()
+            case "shields":
+                with anyio.CancelScope(shield=True):
+                    await anyio.sleep_forever()
+            case "blocks":
+                time.sleep(10_000)
+            case "thread":  # the bug: one of anyio's threads, which exit waits for
+                await anyio.to_thread.run_sync(time.sleep, 10_000)
+
+    async def open(self, writer: str) -> None:
+        await self._come_to("open")
+
+    async def write(self, batch: Sequence[Chunk]) -> Unwritten | None:
+        await self._come_to("write")
+        return None
+
+    async def flush(self, durable: bool) -> bool:
+        await self._come_to("flush")
+        return True
+
+    async def close(self) -> None:
+        await self._come_to("close")
+
+
+def _say_yes() -> None:
+    async def flush(*args: object, **kwargs: object) -> bool:
+        return True
+
+    Runtime.flush = flush  # type: ignore[method-assign, assignment]
+
+
+def _never_sync() -> None:
+    os.fdatasync = lambda fd: None
+
+
+def _sync_again() -> None:
+    sync = os.fdatasync
+
+    def again(fd: Any) -> None:
+        try:
+            sync(fd)
+        except OSError:
+            sync(fd)
+
+    os.fdatasync = again
+
+
+def _write_little_by_little() -> None:
+    """No bug: the system may do so, and here it always does."""
+    write = os.write
+    os.write = lambda fd, data: write(fd, data[: random.randint(1, len(data))])
+
+
+_SINKS: dict[str, Callable[[str], Any]] = {
+    "acknowledges before it writes": Behind,
+    "ignores what write says": Careless,
+    "writes files anew": Rewriting,
+}
+_PATCHES = {
+    "flush always says yes": _say_yes,
+    "fdatasync does nothing": _never_sync,
+    "a failed fdatasync is tried again": _sync_again,
+    "short writes": _write_little_by_little,
+}
+
+
+def opened(traces: str, bug: str = "", **settings: Any) -> Runtime:
+    """A runtime, not entered yet, perhaps with a bug."""
+    if patch := _PATCHES.get(bug):
+        patch()
+    sinks = [_SINKS[bug](traces)] if bug in _SINKS else None
+    return Runtime(traces, sinks=sinks, **settings)
+
+
+# ------------------------------------------------------------- agents
+
+
+async def busy(
+    traces: str, notes: str, seed: int, durable: bool = False, flushes: bool = True, **how: Any
+) -> None:
+    """Records for ever: three workers, bursts and pauses, small and large records."""
+    tell, chance = Notes(notes), random.Random(seed)
+
+    async def work(number: int) -> None:
+        async with runtime.run("work", run_id=f"w{number}"):
+            for n in itertools.count():
+                size = int(10 ** chance.uniform(0, 5))
+                async with runtime.decision(f"{number}/{n}", context={"text": "x" * size}):
+                    tell.made_record(f"{number}/{n}.decision")
+                tell.made_record(f"{number}/{n}.outcome")
+                if flushes and chance.random() < 0.1:
+                    made = tell.made
+                    if await runtime.flush(durable=durable):
+                        tell.tell("acknowledged", made)
+                tell.tell("synced", runtime.stats().synced)
+                await anyio.sleep(chance.choice([0, 0, 0.001, 0.01, 0.05]))
+
+    async with opened(traces, **how) as runtime, anyio.create_task_group() as tasks:
+        for number in range(3):
+            tasks.start_soon(work, number)
+
+
+async def brief(
+    traces: str,
+    notes: str,
+    size: int = 10,
+    durable: bool = False,
+    timeout: float = 30,
+    limit: int = 0,
+    **how: Any,
+) -> None:
+    """A run of 50 records: flushes after each. With `limit`, a limit to the size of files cuts each
+    write short, at a byte that grows by so much, and is lifted then.
+    """
+    tell = Notes(notes)
+    path = Path(traces, "runs", "brief.jsonl")
+    cut = 0
+
+    async def made(name: str) -> None:
+        tell.made_record(name)
+        made = tell.made
+        if limit:
+            await runtime.flush(timeout=0.02)
+            resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+        if await runtime.flush(durable=durable, timeout=timeout):
+            tell.tell("acknowledged", made)
+
+    def cut_short() -> None:
+        nonlocal cut
+        if limit:
+            cut += limit
+            soft = path.stat().st_size + cut % 150
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, unlimited[1]))
+
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with opened(traces, **how) as runtime:
+        async with runtime.run("brief", run_id="brief"):
+            await made("start")
+            for n in range(24):
+                cut_short()
+                async with runtime.decision(str(n), context={"text": "x" * size}):
+                    await made(f"{n}.decision")
+                    cut_short()
+                await made(f"{n}.outcome")
+        tell.made_record("end")
+        if await runtime.flush(durable=durable):
+            tell.tell("acknowledged", tell.made)
+    tell.tell_stats(runtime)
+
+
+async def left_alone(
+    traces: str, notes: str, close: bool, close_timeout: float, hang: Sequence[str] = (), **how: Any
+) -> None:
+    """Records a little where something hangs, and ends."""
+    tell = Notes(notes)
+    if hang:
+        runtime = Runtime(sinks=[Hanging(*hang)], close_timeout=close_timeout, wait_timeout=0.2)
+    else:
+        runtime = opened(
+            traces, close_timeout=close_timeout, wait_timeout=0.2, durability="fsync", **how
+        )
+    await runtime.__aenter__()
+    async with runtime.run("left", run_id="left"):
+        async with runtime.decision("whether to wait"):
+            tell.tell("flushed", await runtime.flush(timeout=0.2))
+    if close:
+        tell.tell("closing", "")
+        await runtime.__aexit__(None, None, None)
+        tell.tell("closed", "")
+    tell.tell_stats(runtime)
+    tell.tell("exiting", "")
+
+
+async def talkative(traces: str, notes: str, seconds: float, seed: int) -> None:
+    """Records of 200 bytes to a megabyte, for a while."""
+    chance = random.Random(seed)
+    tell = Notes(notes)
+    over = time.monotonic() + seconds
+    async with Runtime(traces) as runtime, runtime.run("talk", run_id="talk"):
+        assert await runtime.flush()
+        tell.tell("started", "")
+        while time.monotonic() < over:
+            size = int(10 ** chance.uniform(0, 6))
+            async with runtime.decision("say", context={"text": "x" * size}):
+                pass
+            await anyio.sleep(chance.choice([0, 0, 0, 0.001, 0.01]))
+    tell.tell_stats(runtime)
+
+
+async def crowd(traces: str, notes: str, rounds: int, seed: int) -> None:
+    """One of several that write into one directory: runtimes that come and go, runs at once."""
+    chance = random.Random(seed)
+    tell = Notes(notes)
+
+    async def work(runtime: Runtime) -> None:
+        async with runtime.run("crowd") as run:
+            tell.tell("started", run.id)
+            for n in range(chance.randint(1, 20)):
+                async with runtime.decision(str(n)):
+                    await anyio.sleep(chance.choice([0, 0, 0.001, 0.02]))
+            tell.tell("decided", f"{run.id}={n + 1}")
+            tell.tell("ending", run.id)
+
+    for _ in range(rounds):
+        async with Runtime(traces) as runtime, anyio.create_task_group() as tasks:
+            for _ in range(chance.randint(1, 5)):
+                tasks.start_soon(work, runtime)
+        stats = runtime.stats()
+        tell.tell("lost", stats.accepted - stats.written)
+
+
+async def pruning(traces: str, notes: str, keep: int, ruthless: bool = False) -> None:
+    """Prunes for ever. `ruthless`, the bug, does not ask whether a run is live."""
+    tell = Notes(notes)
+    store = RunStore(traces)
+    while True:
+        if ruthless:
+            paths = sorted(Path(traces, "runs").glob("*.jsonl"))[:-keep]
+            for path in paths:
+                path.unlink()
+            removed = [path.stem for path in paths]
+        else:
+            removed = await store.prune(keep=keep)
+        for run_id in removed:
+            tell.tell("pruned", run_id)
+        await anyio.sleep(0.001)
+
+
+async def reading(traces: str, notes: str, naive: bool = False) -> None:
+    """Lists and reads for ever, and tells what it finds wrong. `naive`, the bug, takes for damage
+    what is only not there any more, or not yet.
+    """
+    tell = Notes(notes)
+    store = RunStore(traces)
+
+    async def look(run_id: str) -> Run | None:
+        try:
+            return await store.load(run_id)
+        except RunNotFoundError:
+            if naive:
+                raise
+            return None
+
+    while True:
+        async for summary in store.runs():
+            try:
+                run = await look(summary.run_id)
+            except Exception as error:
+                tell.tell("wrong", type(error).__name__)
+                continue
+            tell.tell("read", summary.run_id)
+            if run is not None and (run.damage or run.lost_records or run.unknown):
+                tell.tell("wrong", f"damage:{run.id}")
+        await anyio.sleep(0.001)
+
+
+AGENTS = {a.__name__: a for a in (busy, brief, left_alone, talkative, crowd, pruning, reading)}
+
+
+def run(name: str, settings: Settings) -> None:
+    backend = settings.pop("backend", "asyncio")
+
+    async def agent() -> None:
+        await AGENTS[name](**settings)
+
+    anyio.run(agent, backend=backend)
+
+
+def fork(name: str, settings: Settings, before: Callable[[], object] = lambda: None) -> int:
+    """Run an agent in a child; that spares what starting Python costs."""
+    if child := os.fork():
+        return child
+    try:
+        before()
+        run(name, settings)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)
+
+
+def kill_each(directory: str, seeds: Sequence[int], **how: Any) -> None:
+    """Kill an agent for each seed within half a second of its first note, and tell when that was,
+    and how it ended.
+    """
+    for seed in seeds:
+        here = Path(directory, str(seed))
+        here.mkdir()
+        notes = here / "notes"
+        places = {"traces": str(here / "traces"), "notes": str(notes), "seed": seed}
+        child = fork("busy", places | how)
+        while not notes.exists():
+            time.sleep(0.001)
+        time.sleep(random.Random(seed).uniform(0, 0.5))
+        os.kill(child, signal.SIGKILL)
+        killed = time.monotonic_ns()
+        print(seed, killed, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "kill_each":
+        kill_each(**json.loads(sys.argv[2]))
+    else:
+        run(sys.argv[1], json.loads(sys.argv[2]))
