@@ -1,5 +1,5 @@
-"""The agents that faults happen to, each a process of its own (`processes.start`), and the bugs that
-a test can put into one, to see that it would find them.
+"""The agents that faults happen to, each a process of its own (`processes.start`), and the bugs
+that a test can put into one, to see that it would find them.
 
     python -m tests.faults.agents NAME '{"traces": "…", "notes": "…"}'
 """
@@ -23,6 +23,7 @@ import anyio.to_thread
 from decisionlog import Chunk, FileSink, Run, RunNotFoundError, RunStore, Runtime, Unwritten
 
 Settings = dict[str, Any]
+_write = os.write  # notes are whole, whatever is done to the one that sinks use
 
 
 class Notes:
@@ -33,7 +34,7 @@ class Notes:
         self.made = 0
 
     def tell(self, what: str, name: object) -> None:
-        os.write(self._file, f"{what} {name} {time.monotonic_ns()}\n".encode())
+        _write(self._file, f"{what} {name} {time.monotonic_ns()}\n".encode())
 
     def made_record(self, name: str) -> None:
         self.made += 1
@@ -41,7 +42,7 @@ class Notes:
 
     def tell_stats(self, runtime: Runtime) -> None:
         stats = runtime.stats()
-        for what in ("accepted", "written", "dropped", "errors"):
+        for what in ("accepted", "written", "synced", "dropped", "errors"):
             self.tell(what, getattr(stats, what))
 
 
@@ -156,12 +157,6 @@ def _sync_again() -> None:
     os.fdatasync = again
 
 
-def _write_little_by_little() -> None:
-    """No bug: the system may do so, and here it always does."""
-    write = os.write
-    os.write = lambda fd, data: write(fd, data[: random.randint(1, len(data))])
-
-
 _SINKS: dict[str, Callable[[str], Any]] = {
     "acknowledges before it writes": Behind,
     "ignores what write says": Careless,
@@ -171,12 +166,15 @@ _PATCHES = {
     "flush always says yes": _say_yes,
     "fdatasync does nothing": _never_sync,
     "a failed fdatasync is tried again": _sync_again,
-    "short writes": _write_little_by_little,
 }
 
 
-def opened(traces: str, bug: str = "", **settings: Any) -> Runtime:
-    """A runtime, not entered yet, perhaps with a bug."""
+def opened(traces: str, bug: str = "", short_writes: bool = False, **settings: Any) -> Runtime:
+    """A runtime, not entered yet, perhaps with a bug. With `short_writes`, the system takes only a
+    part of what it is given, as it may.
+    """
+    if short_writes:
+        os.write = lambda fd, data: _write(fd, data[: random.randint(1, len(data))])
     if patch := _PATCHES.get(bug):
         patch()
     sinks = [_SINKS[bug](traces)] if bug in _SINKS else None

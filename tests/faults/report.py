@@ -32,7 +32,9 @@ def table(lines: list[str]) -> str:
     figures = sorted(map(json.loads, lines), key=lambda line: (line["row"], line["what"]))
     made = ["| # | what was done | tried | measured |", "|---|---|---|---|"]
     for line in figures:
-        measured = ", ".join(f"{name.replace('_', ' ')}: {n}" for name, n in line["figures"].items())
+        measured = ", ".join(
+            f"{name.replace('_', ' ')}: {n}" for name, n in line["figures"].items()
+        )
         made.append(f"| {line['row']} | {line['what']} | {line['tried']:,} | {measured} |")
     return "\n".join(made)
 

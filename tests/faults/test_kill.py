@@ -22,6 +22,7 @@ class Killed(Struct):
     records: int
     acknowledged: int
     losses: processes.Losses
+    wrong: list[str]
 
 
 def kills(directory: Path, count: int, **how: object) -> list[Killed]:
@@ -41,20 +42,22 @@ def kills(directory: Path, count: int, **how: object) -> list[Killed]:
 def _look(place: Path, killed: int, code: int) -> Killed:
     assert code == -9
     told = processes.told(place / "notes")
-    losses = processes.losses(told, processes.on_disk(place / "traces"), killed)
-    return Killed(place / "traces", len(told.made), told.acknowledged, losses)
+    found = processes.on_disk(place / "traces")
+    losses = processes.losses(told, found, killed)
+    return Killed(place / "traces", len(told.made), told.acknowledged, losses, found.wrong)
 
 
 async def test_sigkill_at_random_moments(tmp_path: Path, anyio_backend: str) -> None:
     records = acknowledged = 0
     oldest = 0.0
     for killed in kills(tmp_path, KILLS, backend=anyio_backend):
-        assert (killed.losses.acknowledged, killed.losses.twice) == ([], []), killed.traces
-        assert killed.losses.age < PROMISE, killed.traces
+        losses = killed.losses
+        assert (losses.acknowledged, losses.twice, killed.wrong) == ([], [], []), killed.traces
+        assert losses.age < PROMISE, killed.traces
         assert await processes.damage(killed.traces, RunStatus.INTERRUPTED) == []
         records += killed.records
         acknowledged += killed.acknowledged
-        oldest = max(oldest, killed.losses.age)
+        oldest = max(oldest, losses.age)
     assert 0 < acknowledged < records
     report(
         1, f"SIGKILL, {anyio_backend}", KILLS, records=records, acknowledged=acknowledged,

@@ -56,7 +56,7 @@ async def cut(disk: Disk, notes: Path, seed: int, **how: object) -> Cut:
         assert agent.returncode == -signal.SIGKILL, stderr
     with disk.mounted() as place:
         told, found = processes.told(notes), processes.on_disk(place / name)
-        damage = await processes.damage(place / name, RunStatus.INTERRUPTED)
+        damage = found.wrong + await processes.damage(place / name, RunStatus.INTERRUPTED)
     synced = max(map(int, told.said.get("synced", ["0"])))
     losses = processes.losses(told, found, over)
     not_synced = max(0, synced - len(found.names))
