@@ -65,57 +65,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return lines
 
 
-# ------------------------------------------------------------- every byte
-
-
-async def test_cut_off_at_every_byte(traces: Path, recorded: list[bytes]) -> None:
-    path = runfiles.write(traces, "made", *recorded)
-    store = RunStore(traces)
-    expected = await records_of(traces)
-    data = b"".join(recorded)
-    for size in range(len(data) + 1):
-        path.write_bytes(data[:size])
-        complete = data[:size].count(b"\n")
-        assert await records_of(traces) == expected[:complete], size
-        check = await store.check("made")
-        assert check.status == ("completed" if complete == 8 else "interrupted"), size
-        assert (check.records, check.damage) == (complete, []), size
-        assert check.torn_bytes == size - len(b"".join(recorded[:complete])), size
-        assert len((await store.load("made")).decisions) == (complete > 1) + (complete > 5), size
-
-
-@pytest.mark.parametrize("change", ["newline", "anything"])
-async def test_one_byte_changed_at_every_offset(
-    traces: Path, recorded: list[bytes], change: str
-) -> None:
-    path = runfiles.write(traces, "made", *recorded)
-    store = RunStore(traces)
-    expected = await records_of(traces)
-    chance = random.Random(11)
-    offset = 0
-    for number, line in enumerate(recorded):
-        for place in range(len(line)):
-            damaged = bytearray(b"".join(recorded))
-            changed = (
-                10 if change == "newline" else chance.choice([1, 2, 32, 255]) ^ damaged[offset]
-            )
-            is_same = changed == damaged[offset]
-            damaged[offset] = changed
-            offset += 1
-            path.write_bytes(damaged)
-            found = await records_of(traces)
-            check = await store.check("made")
-            run = await store.load("made")
-            if is_same:
-                assert found == expected
-            elif place == len(line) - 1 and number < 7:
-                # The record is not changed, and the one after it has lost nothing.
-                assert found == expected
-                assert check.damage
-            else:
-                assert found == expected[:number] + expected[number + 1 :], (number, place)
-                assert check.damage or (number, place) == (7, len(line) - 1)
-            assert run.damage == check.damage
+# ------------------------------------------------------------- pieces, and edits
 
 
 async def test_a_scanner_takes_any_pieces(recorded: list[bytes]) -> None:
