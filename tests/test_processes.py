@@ -1,7 +1,6 @@
-"""The ways out of a process, and into new ones. Each test runs a real one."""
+"""Processes that end, and new ones. Each test runs a real one; see also faults/test_ways_out.py."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -30,95 +29,6 @@ def python(script: str, *args: object, measured: bool = True) -> subprocess.Comp
 async def runs(traces: Path) -> list[Run]:
     store = RunStore(traces)
     return [await store.load(summary.run_id) async for summary in store.runs(newest_first=False)]
-
-
-NEVER_CLOSED = """
-runtime = Runtime(sys.argv[1], flush_interval=60).__enter__()
-run = runtime.run("goal").__enter__()
-for n in range(100):
-    with runtime.decision(f"decision {n}"):
-        pass
-"""
-
-
-@pytest.mark.parametrize(
-    ("way", "code"),
-    [
-        ("pass", 0),
-        ("sys.exit(3)", 3),
-        ("raise ValueError('mine')", 1),
-        ("threading.Thread(target=lambda: [runtime.decision('late').__enter__()]).start()", 0),
-        ("import atexit; atexit.register(lambda: runtime.stats())", 0),
-    ],
-    ids=["end", "sys.exit", "exception", "thread", "atexit"],
-)
-async def test_a_runtime_never_closed_is_drained_at_exit(traces: Path, way: str, code: int) -> None:
-    result = python(NEVER_CLOSED + way, traces)
-    assert result.returncode == code, result.stderr
-    assert ("Traceback" in result.stderr) == (code == 1)
-    [run] = await runs(traces)
-    assert run.status == RunStatus.INTERRUPTED
-    assert run.damage == []
-    assert [d.intent for d in run.decisions[:100]] == [f"decision {n}" for n in range(100)]
-    assert not list((traces / "writers").iterdir())
-
-
-async def test_os_exit_loses_at_most_what_was_never_flushed(traces: Path) -> None:
-    script = NEVER_CLOSED.replace("for n", "assert runtime.flush_blocking()\nfor n")
-    result = python(script + "\nassert runtime.flush_blocking()\nos._exit(7)", traces)
-    assert result.returncode == 7, result.stderr
-    [run] = await runs(traces)
-    assert (run.status, len(run.decisions)) == (RunStatus.INTERRUPTED, 100)
-
-
-async def test_an_event_loop_closed_early_loses_nothing(traces: Path) -> None:
-    script = """
-import asyncio
-async def main():
-    global runtime, run
-    runtime = await Runtime(sys.argv[1], flush_interval=60).__aenter__()
-    run = await runtime.run("goal").__aenter__()
-    async with runtime.decision("x"):
-        pass
-loop = asyncio.new_event_loop()
-loop.run_until_complete(main())
-loop.close()
-"""
-    result = python(script, traces)
-    assert (result.returncode, result.stderr) == (0, "")
-    [run] = await runs(traces)
-    assert (run.status, len(run.decisions)) == (RunStatus.INTERRUPTED, 1)
-
-
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_signals(traces: Path, backend: str, number: signal.Signals) -> None:
-    """No handlers of ours: SIGINT cancels or interrupts the run, SIGTERM ends the process."""
-    script = f"""
-async def main():
-    async with Runtime(sys.argv[1]) as runtime:
-        async with runtime.run("goal"):
-            async with runtime.decision("wait"):
-                assert await runtime.flush()
-                print("ready", flush=True)
-                await anyio.sleep(60)
-anyio.run(main, backend={backend!r})
-"""
-    command = [sys.executable, "-c", HEAD + script, str(traces)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        process.send_signal(number)
-        process.communicate(timeout=30)
-    [run] = await runs(traces)
-    if number == signal.SIGTERM:
-        assert process.returncode == -signal.SIGTERM
-        assert (run.status, run.decisions[0].is_pending) == (RunStatus.INTERRUPTED, True)
-    else:
-        assert process.returncode != 0
-        assert run.status in (RunStatus.CANCELLED, RunStatus.FAILED)
-        assert not run.decisions[0].is_pending
-        assert run.metrics.successful_decisions == 0
 
 
 async def test_a_hung_sink_does_not_hold_up_closing_or_exit(traces: Path) -> None:
@@ -220,41 +130,6 @@ with Runtime(sys.argv[1], new_run_id=CountingIds(f"p{os.getpid()}_")) as runtime
     assert (second.parent_run_id, second.parent_decision_id) == (None, None)
     assert parent.damage == first.damage == second.damage == []
     assert first.pid != parent.pid and first.writer != parent.writer
-
-
-async def test_a_fork_in_the_middle_of_everything(traces: Path) -> None:
-    """Threads record while the process forks: no lock is left locked, nothing is there twice."""
-    script = """
-with Runtime(sys.argv[1]) as runtime:
-    stop = threading.Event()
-    def busy(n):
-        with runtime.run(f"parent-{n}"):
-            while not stop.is_set():
-                with runtime.decision("x"):
-                    pass
-    threads = [threading.Thread(target=busy, args=(n,)) for n in range(3)]
-    for thread in threads:
-        thread.start()
-    children = []
-    for n in range(20):
-        child = os.fork()
-        if not child:
-            with runtime.run(f"child-{n}"), runtime.decision("y"):
-                pass
-            os._exit(0 if runtime.flush_blocking() else 1)
-        children.append(child)
-    codes = [os.waitpid(child, 0)[1] for child in children]
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert codes == [0] * 20, codes
-"""
-    result = python(script, traces, measured=False)  # coverage's own locks do not survive this
-    assert result.returncode == 0, result.stderr
-    loaded = await runs(traces)
-    assert len(loaded) == 23
-    assert all(run.damage == [] and run.status == RunStatus.COMPLETED for run in loaded)
-    assert sum(run.goal_id.startswith("child") for run in loaded) == 20
 
 
 async def test_a_spawned_process_names_its_parent(traces: Path) -> None:
