@@ -2,22 +2,49 @@
 
 import asyncio
 import collections
+import contextvars
 import dataclasses
 import enum
+import io
+import itertools
 import math
 import os
 import sys
+import threading
 import types
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
+import attrs
+import msgspec
 import numpy as np
 import pydantic
 
 HOSTILE: dict[str, Callable[[], Any]] = {}
 SMALL_STACK = 256 * 1024
 """Of a thread; CPython itself crashes there when the str() of something deep is taken."""
+
+
+def on_a_small_stack(call: Callable[[], object], size: int = SMALL_STACK) -> None:
+    """What the call raises there is raised here."""
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            raised.append(error)
+
+    before = threading.stack_size(size)
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+    finally:
+        threading.stack_size(before)
+    thread.join()
+    if raised:
+        raise raised[0]
 
 
 class Worse(BaseException):
@@ -391,8 +418,6 @@ def a_frame() -> Any:
 
 @hostile
 def a_lock_and_a_thread() -> Any:
-    import threading
-
     return [threading.Lock(), threading.current_thread(), threading.local()]
 
 
@@ -439,6 +464,141 @@ def mocks() -> Any:
     ]
 
 
+@hostile
+def cycles() -> Any:
+    ring: list[Any] = []
+    ring.append({"ring": ring, "again": (ring, [ring])})
+    knot: dict[str, Any] = {"ring": ring}
+    knot["knot"] = knot
+    return [ring, knot]
+
+
+@hostile
+def a_cyclic_dict() -> Any:
+    knot: dict[str, Any] = {}
+    knot["knot"] = knot
+    return knot
+
+
+@hostile
+def a_large_cycle() -> Any:
+    first: dict[str, Any] = {}
+    last = first
+    for _ in range(10_000):
+        last["next"] = last = {}
+    last["next"] = first
+    return first
+
+
+@hostile
+def cyclic_objects() -> Any:
+    @dataclasses.dataclass
+    class Data:
+        me: Any = None
+
+    @attrs.define
+    class Attrs:
+        me: Any = None
+
+    class Struct(msgspec.Struct):
+        me: Any = None
+
+    made = [Data(), Attrs(), Struct()]
+    for each in made:
+        each.me = [made, each]
+    return made
+
+
+@hostile
+def an_exception_of_itself() -> Any:
+    error = ValueError("a")
+    error.args = (error, [error])
+    error.__cause__ = error.__context__ = error
+    return error
+
+
+@hostile
+def exceptions_that_cause_each_other() -> Any:
+    first, second = ValueError("a"), KeyError("b")
+    first.__cause__, second.__cause__ = second, first
+    return ExceptionGroup("both", [first, second])
+
+
+@hostile
+def generators() -> Any:
+    async def never() -> AsyncIterator[int]:
+        yield 1
+
+    endless = (number for number in itertools.count())
+    next(endless)
+    return [endless, itertools.count(), iter([1, 2]), map(str, endless), never()]
+
+
+@hostile
+def a_generator_that_raises() -> Any:
+    return (1 / 0 for _ in range(3))
+
+
+@hostile
+def attrs_that_raises() -> Any:
+    @attrs.define
+    class Odd:
+        first: int = 1
+
+        @property
+        def __dict__(self) -> Any:  # type: ignore[override]
+            raise Worse
+
+        def __repr__(self) -> str:
+            raise Worse
+
+    return Odd()
+
+
+@hostile
+def a_slot_that_is_empty() -> Any:
+    @dataclasses.dataclass(slots=True)
+    class Half:
+        first: int
+        second: int
+
+    half = Half.__new__(Half)
+    half.first = 1
+    return half
+
+
+@hostile
+def a_model_that_was_never_made() -> Any:
+    class Model(pydantic.BaseModel):
+        first: int
+
+    return [Model.__new__(Model), Model.model_construct()]
+
+
+@hostile
+def weak_collections() -> Any:
+    class There:
+        pass
+
+    return [
+        weakref.WeakValueDictionary({"a": There()}),
+        weakref.WeakKeyDictionary({There(): 1}),
+        weakref.WeakSet([There()]),
+    ]
+
+
+@hostile
+def what_belongs_to_the_system() -> Any:
+    return [io.BytesIO(b"ab"), sys.stdout, contextvars.copy_context(), types.SimpleNamespace, int]
+
+
+@hostile
+def default_dicts() -> Any:
+    endless: Any = collections.defaultdict(lambda: endless)
+    endless["a"]
+    return [endless, collections.ChainMap({"a": 1}, endless), collections.Counter("abc")]
+
+
 def nested(levels: int, wrap: Callable[[Any], Any]) -> Any:
     value: Any = 1
     for _ in range(levels):
@@ -481,6 +641,13 @@ HOSTILE |= {
     "a large number": lambda: 1 << 10_000_000,
     "a large number in a dict": lambda: {"a": -(1 << 10_000), "b": 10**5000},
     "surrogates everywhere": lambda: {"\ud800": ["\udfff", {"\udc80": "a\udc80"}], "b": "\ud83d"},
+    "integers of 10,000 bits": lambda: {"a": 1 << 10_000, "b": [-(1 << 10_000)], "c": 1 << 64},
+    "NaN at the top": lambda: math.nan,
+    "infinity in a flat dict": lambda: {"a": math.inf, "b": 1},
+    "a lone surrogate": lambda: "\ud800",
+    "a lone surrogate in a key": lambda: {"\udfff": 1},
+    "NULs and line ends": lambda: {"a\x00\n\u2028": "\x00\r\n\x85\u2029"},
+    "markers": lambda: {"$int": "0x1", "$cut": "a", "bytes": 3, "$$": {"$float": "nan"}},
     "numbers": lambda: [math.nan, math.inf, -math.inf, -0.0, 2**64, -(2**63) - 1, 1e400, 5e-324],
     "numpy numbers": lambda: [
         np.float64("nan"),

@@ -1,52 +1,15 @@
 """Whatever a value does: one decision and one outcome that read back, and nothing for the agent."""
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from decisionlog import Option, RunStatus, RunStore, Runtime, current_decision
 from decisionlog.testing import MemorySink
-from tests.hostile import HOSTILE, SMALL_STACK, Mute, Worse, raising
+from tests.hostile import HOSTILE, Mute, Worse, on_a_small_stack, raising
 from tests.keeping import keep_briefly, kept, parts, sound_lines
 from tests.recording import recorded
-
-assert len(HOSTILE) >= 150
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_the_record_is_made(name: str) -> None:
-    keep_briefly(HOSTILE[name]())
-
-
-@contextmanager
-def small_stacks() -> Iterator[None]:
-    before = threading.stack_size(SMALL_STACK)
-    try:
-        yield
-    finally:
-        threading.stack_size(before)
-
-
-def on_a_small_stack(call: Callable[[], object]) -> None:
-    """What the call raises there is raised here."""
-    raised: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            call()
-        except BaseException as error:
-            raised.append(error)
-
-    with small_stacks():
-        thread = threading.Thread(target=run)
-        thread.start()
-    thread.join()
-    if raised:
-        raise raised[0]
-
 
 USUAL: dict[str, Any] = {
     "id": "a",
@@ -56,17 +19,6 @@ USUAL: dict[str, Any] = {
     "cons": ["c"],
     "confidence": 0.25,
 }
-
-
-# What takes long or much memory does so on any stack.
-LARGE = ("laughing", "a l", "long", "an inf", "exceptions in")
-SMALL = [name for name in HOSTILE if not name.startswith(LARGE)]
-
-
-@pytest.mark.parametrize("name", SMALL)
-def test_on_a_small_stack_too(name: str) -> None:
-    value = HOSTILE[name]()
-    on_a_small_stack(lambda: keep_briefly(value))
 
 
 def test_what_is_around_it_is_kept() -> None:
@@ -263,7 +215,11 @@ async def test_hostile_values_reach_the_disk(traces: Any) -> None:
     assert Mute.__str__ is not Exception.__str__
 
 
-@pytest.mark.parametrize("name", SMALL)
+# What takes long or much memory does so here as well.
+QUICK = [name for name in HOSTILE if not name.startswith(("laughing", "a l", "long", "an inf"))]
+
+
+@pytest.mark.parametrize("name", QUICK)
 def test_among_what_is_as_it_should_be(name: str) -> None:
     """Plain dicts with known keys, and options with the usual ones, are looked at quickly."""
     value = HOSTILE[name]()

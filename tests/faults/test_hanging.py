@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec import Struct
 
-from tests.faults import mounts, processes
+from tests.faults import processes
 from tests.faults.report import report
 from tests.faults.strace import strace
 
