@@ -84,7 +84,7 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python != PYTHONS[0]:
-        session.run("pytest", *PARALLEL)
+        session.run("pytest", *PARALLEL, "--ignore=tests/faults")
     else:
         shutil.rmtree(MEASURED, ignore_errors=True)
         MEASURED.mkdir(parents=True)
@@ -103,6 +103,18 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report", f"--include={','.join(EDGE)}", log=False)
     session.log("The core, which is held to it:")
     session.run("coverage", "report", f"--omit={','.join(EDGE)}", "--fail-under=100", log=False)
+
+
+@nox.session
+def faults(session: nox.Session) -> None:
+    """The fault suite at its full size, and a table of its figures; arguments go to pytest."""
+    session.install(".[cli]", *group("tests"))
+    figures = Path(session.create_tmp(), "faults.jsonl").absolute()
+    figures.unlink(missing_ok=True)
+    session.env["DECISIONLOG_FAULTS"] = "full"
+    session.env["DECISIONLOG_FAULTS_REPORT"] = str(figures)
+    session.run("pytest", "--quiet", "tests/faults", *session.posargs)
+    session.run("python", "-m", "tests.faults.report", str(figures))
 
 
 @nox.session

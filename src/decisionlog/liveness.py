@@ -106,7 +106,9 @@ def _is_free(path: Path, *, remove: bool) -> bool:
 
 
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    # Without O_NONBLOCK, opening a pipe would wait for its other end.
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return os.open(path, flags, 0o600)
 
 
 def _is_at(path: Path, file: IO[bytes]) -> bool:

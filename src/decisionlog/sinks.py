@@ -124,8 +124,12 @@ class FileSink:
     # On the file thread from here on.
 
     def _open(self) -> None:
-        for directory in (self.path, self.path / "runs", self._lock.path.parent):
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for directory in (self.path / "runs", self._lock.path.parent):
+            directory.mkdir(mode=0o700, exist_ok=True)
+            if directory.is_symlink():
+                what = "is a symbolic link; nothing is written to where it leads"
+                raise OSError(errno.ELOOP, what, str(directory))
         self._lock.acquire()
 
     def _write(self, batch: Sequence[Chunk]) -> Unwritten | None:

@@ -14,7 +14,7 @@ import pytest
 
 from tests import runfiles
 from tests.faults.report import report
-from tests.test_paths import NO_FILES, NO_IDS, pipe, tree
+from tests.test_paths import NO_FILES, NO_IDS, tree
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
@@ -185,15 +185,7 @@ def test_other_peoples_links_in_place_of_files(
     report(20, "links, pipes, sockets in place of files", len(PLACES), outside=0)
 
 
-HANGING = pytest.mark.xfail(
-    raises=subprocess.TimeoutExpired,
-    reason="liveness._private opens without O_NONBLOCK: a pipe in place of a lock hangs a reader",
-)
-
-
-@pytest.mark.parametrize(
-    "make", [pytest.param(m, marks=[HANGING] if m is pipe else []) for m in NO_FILES]
-)
+@pytest.mark.parametrize("make", NO_FILES)
 def test_other_peoples_links_in_place_of_locks(
     traces: Path, outside: Path, make: Callable[[Path, Path], Any]
 ) -> None:
@@ -206,16 +198,7 @@ def test_other_peoples_links_in_place_of_locks(
     report(20, "links, pipes, sockets in place of locks", 1, outside=0)
 
 
-FOLLOWED = pytest.mark.xfail(
-    raises=AssertionError,
-    reason="FileSink._open does not look whether runs/ or writers/ is a link, and writes there",
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param("runs", marks=FOLLOWED), "evaluations", pytest.param("writers", marks=FOLLOWED)],
-)
+@pytest.mark.parametrize("name", ["runs", "evaluations", "writers"])
 def test_other_peoples_links_in_place_of_directories(
     traces: Path, outside: Path, name: str
 ) -> None:
