@@ -246,6 +246,19 @@ def test_a_run_entered_again_is_a_run_of_its_own() -> None:
     assert [len(sink.run(name).decisions) for name in sink.run_ids()] == [0, 1]
 
 
+def test_a_scope_entered_again_where_there_is_nothing_to_record_to_is_nothing() -> None:
+    runtime = recorded(MemorySink(), strict=False)
+    goal, step, node = runtime.run("goal"), runtime.decision("Step"), runtime.node("n")
+    with runtime, goal, node, step:
+        assert (goal.id, node.id, step.id) == ("run_1", "n", "dec_0")
+    with runtime, node, step:
+        step.succeed()
+        assert (node.id, step.id, runtime.stats().misused) == ("", "", 2)
+    with goal:
+        goal.succeed()
+        assert (goal.id, goal.report_problem("minor", "x")) == ("", "")
+
+
 async def test_a_scope_in_use_is_not_entered_by_another() -> None:
     sink = MemorySink()
     async with recorded(sink, strict=False) as runtime, runtime.run("goal"):

@@ -137,6 +137,7 @@ class DecisionHandle(Scope):
     def begin(self, runtime: Runtime, outer: Frame | None) -> None:
         """Record the decision, if there is a run to record it in."""
         intent, options, chosen, reasoning, node_id, kind, constraints, context, old = self._given
+        self.id, self.run = "", NO_RUN  # not those of an earlier use
         frame = outer
         if type(self._binder) is RunHandle:
             run = self._binder

@@ -168,6 +168,7 @@ class RunHandle(Scope):
 
     def begin(self, runtime: Runtime, outer: Frame | None) -> None:
         """Record the start, if the runtime is open."""
+        self.id, self.runtime = "", None  # not those of an earlier use
         goal_id, goal_description, input_data, run_id, tags, parent = self._given
         recorder = runtime.recorder()
         if recorder is None:
@@ -318,6 +319,7 @@ class NodeHandle(Scope):
 
     def begin(self, runtime: Runtime, outer: Frame | None) -> None:
         """Name the node, if there is a surrounding run."""
+        self.id, self.run = "", NO_RUN  # not those of an earlier use
         [node_id] = self._given
         if (frame := current_in(runtime)) is None:
             what = f"no run is in progress; the node {brief(node_id)} names nothing"
