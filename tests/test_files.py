@@ -114,7 +114,8 @@ async def test_writes_that_fail_are_made_up_for(
                 pass
             assert await runtime.flush()
             monkeypatch.undo()
-        assert runtime.stats().errors == times
+        # One that could not write several chunks at once has tried them one by one.
+        assert 0 < runtime.stats().errors <= times
     check = await RunStore(traces).check("run_1")
     assert (check.records, check.damage, check.torn_bytes) == (4, [], 0)
 
