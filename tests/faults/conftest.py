@@ -1,4 +1,4 @@
-"""Which of the faults are a part of the ordinary tests: those that a busy computer doesn't change."""
+"""Which faults are a part of the ordinary tests: those that a busy computer does not change."""
 
 import os
 

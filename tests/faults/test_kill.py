@@ -68,7 +68,8 @@ async def test_sigkill_at_random_moments(tmp_path: Path, anyio_backend: str) -> 
 @pytest.mark.parametrize("bug", ["flush always says yes", "acknowledges before it writes"])
 def test_control_acknowledging_too_early(tmp_path: Path, bug: str) -> None:
     for attempt in range(10):  # the kill has to come before the next write does
-        found = kills(tmp_path / str(attempt), 6, bug=bug)
+        (place := tmp_path / str(attempt)).mkdir()
+        found = kills(place, 6, bug=bug)
         if any(killed.losses.acknowledged for killed in found):
             return
     pytest.fail("nothing acknowledged was lost")
