@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from decisionlog import FileSink, RunStatus, RunStore, Runtime
+from decisionlog import FileSink, RunStatus, RunStore, Runtime, WriteError
 from decisionlog.testing import CountingIds
 from tests.waiting import of, until
 
@@ -118,6 +118,37 @@ async def test_writes_that_fail_are_made_up_for(
         assert 0 < runtime.stats().errors <= times
     check = await RunStore(traces).check("run_1")
     assert (check.records, check.damage, check.torn_bytes) == (4, [], 0)
+
+
+@pytest.mark.parametrize("fails", [1, 3])
+async def test_what_cannot_be_written_at_once_is_tried_in_pieces(
+    traces: Path, monkeypatch: pytest.MonkeyPatch, fails: int
+) -> None:
+    async with Runtime(traces, new_run_id=CountingIds(), flush_interval=60) as runtime:
+        async with runtime.run("goal"):
+            assert await runtime.flush()
+            for _ in range(8):
+                async with runtime.decision("x", context={"page": "y" * 40_000}):
+                    pass
+            monkeypatch.setattr(os, "write", failing(os.write, fails, errno.ENOSPC))
+            assert await runtime.flush()
+            monkeypatch.undo()
+            assert runtime.stats().errors > 0
+    check = await RunStore(traces).check("run_1")
+    assert (check.records, check.damage, check.torn_bytes) == (18, [], 0)
+
+
+@pytest.mark.parametrize("name", ["runs", "writers"])
+async def test_a_link_in_place_of_a_directory_is_not_followed(
+    tmp_path: Path, traces: Path, name: str
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    traces.mkdir()
+    (traces / name).symlink_to(tmp_path / "theirs")
+    with pytest.raises(WriteError, match="symbolic link"):
+        async with Runtime(traces, strict=True, close_timeout=0.05):
+            pass
+    assert list((tmp_path / "theirs").iterdir()) == []
 
 
 @pytest.mark.parametrize("truncate_fails", [0, 1, 3])

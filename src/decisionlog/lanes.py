@@ -61,7 +61,7 @@ class Lane:
 
     async def run(self) -> None:
         """Write what is offered, for ever; what is not taken is offered again, ever less often."""
-        delay = self._interval
+        delay = shortest = min(self._interval, _MAX_BACKOFF)
         while True:
             async with self._turn:
                 progress = await self._try()
@@ -73,7 +73,7 @@ class Lane:
                 await anyio.sleep(delay)
                 delay = min(delay * 2, _MAX_BACKOFF)
                 continue
-            delay = self._interval
+            delay = shortest
 
     async def _try(self) -> bool:
         """Whether the sink took anything, or there was nothing to take."""
