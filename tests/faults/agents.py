@@ -4,6 +4,7 @@ that a test can put into one, to see that it would find them.
     python -m tests.faults.agents NAME '{"traces": "…", "notes": "…"}'
 """
 
+import asyncio
 import itertools
 import json
 import os
@@ -18,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.to_thread
 
 from decisionlog import Chunk, FileSink, Run, RunNotFoundError, RunStore, Runtime, Unwritten
 
@@ -102,8 +102,8 @@ class Rewriting(Careless):
 class Hanging:
     """A sink that hangs for ever, in one of its methods and in one of several ways."""
 
-    def __init__(self, where: str, how: str) -> None:
-        self.where, self.how = where, how
+    def __init__(self, where: str, how: str, notes: Notes) -> None:
+        self.where, self.how, self.notes = where, how, notes
 
     async def _come_to(self, where: str) -> None:
         if where != self.where:
@@ -116,14 +116,16 @@ class Hanging:
                     await anyio.sleep_forever()
             case "blocks":
                 time.sleep(10_000)
-            case "thread":  # the bug: one of anyio's threads, which exit waits for
-                await anyio.to_thread.run_sync(time.sleep, 10_000)
+            case "thread":  # the bug: a thread that exit waits for
+                loop = asyncio.get_running_loop()
+                await loop.run_in_executor(None, time.sleep, 10_000)
 
     async def open(self, writer: str) -> None:
         await self._come_to("open")
 
     async def write(self, batch: Sequence[Chunk]) -> Unwritten | None:
         await self._come_to("write")
+        self.notes.tell("taken", sum(chunk.records for chunk in batch))
         return None
 
     async def flush(self, durable: bool) -> bool:
@@ -258,18 +260,21 @@ async def brief(
 
 
 async def left_alone(
-    traces: str, notes: str, close: bool, close_timeout: float, hang: Sequence[str] = (), **how: Any
+    traces: str,
+    notes: str,
+    close: bool,
+    close_timeout: float,
+    hang: Sequence[str] = (),
+    run_id: str | None = None,
 ) -> None:
     """Records a little where something hangs, and ends."""
     tell = Notes(notes)
-    if hang:
-        runtime = Runtime(sinks=[Hanging(*hang)], close_timeout=close_timeout, wait_timeout=0.2)
-    else:
-        runtime = opened(
-            traces, close_timeout=close_timeout, wait_timeout=0.2, durability="fsync", **how
-        )
+    sinks = [Hanging(*hang, tell)] if hang else None
+    runtime = Runtime(
+        traces, sinks=sinks, close_timeout=close_timeout, wait_timeout=0.2, durability="fsync"
+    )
     await runtime.__aenter__()
-    async with runtime.run("left", run_id="left"):
+    async with runtime.run("left", run_id=run_id):
         async with runtime.decision("whether to wait"):
             tell.tell("flushed", await runtime.flush(timeout=0.2))
     if close:

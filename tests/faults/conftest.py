@@ -6,6 +6,7 @@ import os
 collect_ignore = [
     "test_disk_full.py",
     "test_disk_trouble.py",
+    "test_hanging.py",
     "test_kill.py",
     "test_kill_at_calls.py",
     "test_power_cut.py",

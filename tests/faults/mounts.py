@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import processes
+
 SHUTDOWN = 0x8004587D
 """The ioctl XFS_IOC_GOINGDOWN, which ext4 has as well."""
 WITHOUT_FLUSHING_THE_LOG = struct.pack("I", 2)
@@ -46,6 +48,28 @@ def small(place: Path, size: str) -> Iterator[Path]:
         yield place
     finally:
         unmount(place)
+
+
+@contextmanager
+def hanging(place: Path, number: int) -> Iterator[list[str]]:
+    """A file system that answers so many requests and then hangs for ever. Afterwards, the list has
+    the names of those that it answered.
+    """
+    need("umount")
+    place.mkdir()
+    answered: list[str] = []
+    with processes.popen(
+        [sys.executable, "-m", "tests.faults.hanging_disk", str(place), str(number)]
+    ) as server:
+        assert server.stdout is not None and server.stderr is not None
+        try:
+            if server.stdout.readline() != "ready\n":
+                pytest.skip(f"FUSE is refused here: {server.stderr.read()[-200:]}")
+            yield answered
+        finally:
+            server.kill()
+            answered += server.stdout.read().split()
+            subprocess.run(["umount", "--lazy", str(place)], capture_output=True, timeout=60)
 
 
 class Disk:
