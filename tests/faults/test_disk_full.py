@@ -98,7 +98,7 @@ def _write(file: int, data: bytes) -> int:
         return 0
 
 
-async def test_a_full_disk(tmp_path: Path) -> None:
+async def test_a_full_disk(tmp_path: Path, anyio_backend: str) -> None:
     slowest, lost = 0.0, 0
     for number in range(TIMES):
         with mounts.small(tmp_path / str(number), "1m") as place:
@@ -109,7 +109,7 @@ async def test_a_full_disk(tmp_path: Path) -> None:
         assert (found.gaps, found.lost, found.wrong) == (1, filled.dropped, [])
         assert filled.accepted == len(found.names) + found.lost
         slowest, lost = max(slowest, filled.resumed), lost + found.lost
-    what = f"a disk that is full for {FULL_FOR:g} s"
+    what = f"a disk that is full for {FULL_FOR:g} s, {anyio_backend}"
     report(6, what, TIMES, slowest_resumption_ms=round(slowest * 1000), lost_and_counted=lost)
 
 

@@ -93,7 +93,7 @@ async def test_a_write_that_is_cut_short(tmp_path: Path, cut: str) -> None:
         assert await faults(traces, notes) == ([], 0), number
         if cut == "by a limit":
             assert int(processes.told(notes).said["errors"][0]) > 40
-    report(4, f"writes cut short {cut}", rounds * 48, lost=0, faults=0)
+    report(4, f"runs all of whose writes are cut short {cut}", rounds, lost=0, faults=0)
 
 
 async def test_a_short_write_that_cannot_be_taken_back(tmp_path: Path) -> None:
