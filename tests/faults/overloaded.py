@@ -1,0 +1,130 @@
+"""An agent that records faster than its disk takes it, and watches its own event loop: `python -m
+tests.faults.overloaded TRACES SECONDS BUFFER OVERFLOW BACKEND HOW`. It tells what it counted, as
+JSON.
+
+HOW is "records", or "idle" (the same agent, recording nothing), or for the controls "unbounded" (it
+keeps all that it records) or "blocks" (it writes in the event loop).
+"""
+
+import json
+import os
+import sys
+import time
+from array import array
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from decisionlog import Chunk, FileSink, Runtime, Unwritten
+
+AGENTS = 4
+BYTES_A_SECOND = 16 * 2**20
+FILLER = "x" * 2000
+
+
+class SlowDisk:
+    """A file sink, whose disk takes so many bytes a second."""
+
+    def __init__(self, traces: Path) -> None:
+        self._sink = FileSink(traces)
+        self.open, self.flush, self.close = self._sink.open, self._sink.flush, self._sink.close
+
+    async def write(self, batch: Sequence[Chunk]) -> Unwritten | None:
+        """Take all of it, in its time."""
+        for chunk in batch:
+            if unwritten := await self._sink.write([chunk]):
+                return unwritten
+            await anyio.sleep(len(chunk.data) / BYTES_A_SECOND)
+        return None
+
+
+class Loop:
+    """How long the event loop takes to come round, while somebody watches."""
+
+    def __init__(self) -> None:
+        self.gaps, self.burnt = array("d"), array("d")
+        """The CPU time of all threads meanwhile: what others on the computer do is not in it."""
+        self.over = False
+
+    async def watch(self) -> None:
+        last, cpu = time.perf_counter(), time.process_time()
+        while not self.over:
+            await anyio.sleep(0)
+            now, burnt = time.perf_counter(), time.process_time()
+            self.gaps.append(now - last)
+            self.burnt.append(burnt - cpu)
+            last, cpu = now, burnt
+
+
+def held_up(gaps: "array[float]") -> dict[str, float]:
+    """Milliseconds; for all but a thousandth of the turns, and of the time, it is less."""
+    longest = sorted(gaps, reverse=True)
+    allowed = sum(gaps) / 1000
+    of_time = 0.0
+    for of_time in longest:
+        allowed -= of_time
+        if allowed < 0:
+            break
+    found = {"of_turns": longest[len(longest) // 1000], "of_time": of_time, "longest": longest[0]}
+    return {name: round(seconds * 1000, 3) for name, seconds in found.items()}
+
+
+def resident() -> int:
+    """The bytes of memory this process has in use."""
+    with open("/proc/self/statm", encoding="ascii") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def main(traces: Path, seconds: float, buffer: int, overflow: Any, how: str) -> None:
+    kept: list[str] = []
+    loop = Loop()
+    most_buffered = most_resident = 0
+
+    async def agent() -> None:
+        while not loop.over:
+            async with runtime.decision("decide", context={"filler": FILLER}):
+                if how == "unbounded":
+                    kept.append(json.dumps({"n": len(kept), "filler": FILLER}))
+                elif how == "blocks":
+                    with (traces / "blocking").open("ab") as file:
+                        file.write(FILLER.encode())
+                        os.fsync(file.fileno())
+                        time.sleep(0.002)
+                await anyio.sleep(0)
+
+    async def sample() -> None:
+        nonlocal most_buffered, most_resident
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            most_buffered = max(most_buffered, runtime.stats().buffered)
+            most_resident = max(most_resident, resident())
+            await anyio.sleep(0.01)
+        loop.over = True
+
+    traces.mkdir(exist_ok=True)
+    runtime = Runtime(
+        sinks=[SlowDisk(traces)], max_buffer=buffer, overflow=overflow, wait_timeout=0.2,
+        close_timeout=60, enabled=how not in ("idle", "blocks"),
+    )  # fmt: skip
+    async with runtime:
+        async with runtime.run("warm up"), runtime.decision("warm up"):
+            pass
+        before = resident()
+        async with runtime.run("goal", run_id="run"), anyio.create_task_group() as tasks:
+            for _ in range(AGENTS):
+                tasks.start_soon(agent)
+            tasks.start_soon(loop.watch)
+            tasks.start_soon(sample)
+    stats = runtime.stats()
+    told = {name: getattr(stats, name) for name in ("accepted", "written", "dropped", "buffered")}
+    told |= {"most_buffered": most_buffered, "grown": most_resident - before}
+    told |= {"turns": len(loop.gaps), "wall": held_up(loop.gaps), "cpu": held_up(loop.burnt)}
+    print(json.dumps(told))
+
+
+if __name__ == "__main__":
+    path, duration, size, when_full, backend, what = sys.argv[1:]
+    args = (Path(path), float(duration), int(size), when_full, what)
+    anyio.run(main, *args, backend=backend)
