@@ -22,6 +22,7 @@ from decisionlog import Chunk, FileSink, Runtime, Unwritten
 AGENTS = 4
 BYTES_A_SECOND = 16 * 2**20
 FILLER = "x" * 2000
+MOST_MICROSECONDS = 500_000
 
 
 class SlowDisk:
@@ -40,12 +41,34 @@ class SlowDisk:
         return None
 
 
+class Gaps:
+    """How long the turns of an event loop took; of bounded size, whatever their number."""
+
+    def __init__(self) -> None:
+        self.counts = array("L", [0]) * MOST_MICROSECONDS
+        self.longest = 0.0
+
+    def add(self, seconds: float) -> None:
+        self.counts[min(int(seconds * 1e6), MOST_MICROSECONDS - 1)] += 1
+        self.longest = max(self.longest, seconds)
+
+    def told(self) -> dict[str, float]:
+        """Milliseconds; all but a thousandth of the turns took no longer, and the longest one."""
+        allowed = sum(self.counts) // 1000
+        bucket = MOST_MICROSECONDS
+        while allowed >= 0 and bucket:
+            bucket -= 1
+            allowed -= self.counts[bucket]
+        return {"p999": (bucket + 1) / 1000, "longest": round(self.longest * 1000, 3)}
+
+
 class Loop:
     """How long the event loop takes to come round, while somebody watches."""
 
     def __init__(self) -> None:
-        self.gaps, self.burnt = array("d"), array("d")
-        """The CPU time of all threads meanwhile: what others on the computer do is not in it."""
+        self.wall, self.cpu = Gaps(), Gaps()
+        """By the clock on the wall, and in CPU time of all threads: what others on the computer do
+        is not in that."""
         self.over = False
 
     async def watch(self) -> None:
@@ -53,22 +76,9 @@ class Loop:
         while not self.over:
             await anyio.sleep(0)
             now, burnt = time.perf_counter(), time.process_time()
-            self.gaps.append(now - last)
-            self.burnt.append(burnt - cpu)
+            self.wall.add(now - last)
+            self.cpu.add(burnt - cpu)
             last, cpu = now, burnt
-
-
-def held_up(gaps: "array[float]") -> dict[str, float]:
-    """Milliseconds; for all but a thousandth of the turns, and of the time, it is less."""
-    longest = sorted(gaps, reverse=True)
-    allowed = sum(gaps) / 1000
-    of_time = 0.0
-    for of_time in longest:
-        allowed -= of_time
-        if allowed < 0:
-            break
-    found = {"of_turns": longest[len(longest) // 1000], "of_time": of_time, "longest": longest[0]}
-    return {name: round(seconds * 1000, 3) for name, seconds in found.items()}
 
 
 def resident() -> int:
@@ -120,7 +130,7 @@ async def main(traces: Path, seconds: float, buffer: int, overflow: Any, how: st
     stats = runtime.stats()
     told = {name: getattr(stats, name) for name in ("accepted", "written", "dropped", "buffered")}
     told |= {"most_buffered": most_buffered, "grown": most_resident - before}
-    told |= {"turns": len(loop.gaps), "wall": held_up(loop.gaps), "cpu": held_up(loop.burnt)}
+    told |= {"wall": loop.wall.told(), "cpu": loop.cpu.told()}
     print(json.dumps(told))
 
 
