@@ -35,6 +35,9 @@ from decisionlog.model import (
 FORMAT = 1
 MAX_LINE_BYTES = 16 * 2**20
 """No record is longer, its checksum aside; a reader may pass over a line that is."""
+MAX_ITEMS = 2**20
+"""No record has more of `,`, `[` and `{`, those in texts included. What lies between them may take
+a hundred times its length in memory, so that a line of 16 MiB could take a gigabyte."""
 SEAL_BYTES = len(b',"crc":"00000000"}')
 
 RUN_ID = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)\Z)[A-Za-z0-9_-]{1,100}", re.ASCII)
@@ -163,6 +166,13 @@ _decode_strictly = msgspec.json.Decoder(Record).decode
 _decode_plain = msgspec.json.Decoder(dict[str, Any]).decode
 _TYPES: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(Record)}
 _fields = {kind: msgspec.structs.fields(kind) for kind in (*get_args(Record), Option)}
+
+
+def fits(body: bytes) -> bool:
+    """Whether a record, without its checksum, is no longer than records are, and no richer."""
+    if len(body) <= MAX_ITEMS:
+        return True
+    return len(body) <= MAX_LINE_BYTES and sum(map(body.count, (b",", b"[", b"{"))) <= MAX_ITEMS
 
 
 def seal(body: bytes) -> bytes:
