@@ -10,11 +10,12 @@ programs is docs/format-v1.md.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
-import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, TypeAlias, get_args
 from zlib import crc32
 
@@ -55,7 +56,7 @@ def random_run_id(now: datetime) -> str:
     >>> random_run_id(datetime(2026, 1, 19, 18, 42, 16, 999_999, UTC))[:25]
     'run_20260119_184216_f423f'
     """
-    return f"{now:run_%Y%m%d_%H%M%S_}{now.microsecond:05x}{secrets.token_hex(6)[:11]}"
+    return f"{now:run_%Y%m%d_%H%M%S_}{now.microsecond:05x}{os.urandom(6).hex()[:11]}"
 
 
 def started_at(run_id: str) -> datetime | None:
@@ -165,7 +166,7 @@ encode = msgspec.json.Encoder().encode
 _decode_strictly = msgspec.json.Decoder(Record).decode
 _decode_plain = msgspec.json.Decoder(dict[str, Any]).decode
 _TYPES: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(Record)}
-_fields = {kind: msgspec.structs.fields(kind) for kind in (*get_args(Record), Option)}
+_fields = cache(msgspec.structs.fields)
 
 
 def fits(body: bytes) -> bool:
@@ -238,7 +239,7 @@ def _fit(given: dict[str, Any], kind: type[Any]) -> Any:
     rest = {key: value for key, value in given.items() if key != "type"}
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
-    for spec in _fields[kind]:
+    for spec in _fields(kind):
         if spec.name not in rest:
             continue
         value = rest.pop(spec.name)

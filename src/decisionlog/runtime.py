@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -198,7 +197,7 @@ class Runtime(Imperative):
 
     def _start_recorder(self) -> Recorder:
         sinks = self._sinks or [FileSink(self.path)]
-        writer = f"w_{os.getpid()}_{secrets.token_hex(6)}"
+        writer = f"w_{os.getpid()}_{os.urandom(6).hex()}"
         self._recorder = Recorder(sinks, writer, self._settings, self.clock.now)
         return self._recorder
 
