@@ -31,7 +31,6 @@ _DECISION_TYPES = {kind.value: kind for kind in DecisionType}
 _SEVERITIES = {severity: severity for severity in SEVERITIES}
 _join = "".join
 _usual = itemgetter("id", "description", "action_type", "pros", "cons", "confidence")
-_USUAL_TYPES = (str, str, str, list, list, float)
 
 
 class Intake:
@@ -133,16 +132,22 @@ class Intake:
 
     def _all_usual(self, options: list[Any]) -> bool:
         """Whether the options are dicts with the usual keys, and values of the right types. Most
-        are, and it takes but a few questions to find out, answered in C.
+        are, and it takes but a few questions to find out.
         """
         try:
             for option in options:
-                if type_of(option) is not dict or len(option) != 6:
+                if type(option) is not dict or len(option) != 6:
                     return False
-                fields = _, _, _, pros, cons, confidence = _usual(option)
-                if tuple(map(type_of, fields)) != _USUAL_TYPES or not 0 <= confidence <= 1:
+                name, what, action, pros, cons, confidence = _usual(option)
+                if not (
+                    type(name) is type(what) is type(action) is str
+                    and type(pros) is type(cons) is list
+                    and type(confidence) is float
+                    and 0.0 <= confidence <= 1.0
+                ):
                     return False
-                _join(pros + cons)  # raises if one is no text
+                _join(pros)  # raises if one is no text
+                _join(cons)
         except BaseException as error:
             self.values.interrupted_by(error)
             return False
