@@ -53,8 +53,8 @@ def idle(bench: Bench, rows: set[str]) -> list[Figure]:
 
 
 def imports(bench: Bench, rows: set[str]) -> list[Figure]:
-    """`import`: the CPU of importing, in a process that has imported nothing else; from bytecode, as
-    what pip has installed is.
+    """`import`: the CPU of importing, in a process that has imported nothing else; from bytecode,
+    as what pip has installed is.
     """
     ours: list[float] = []
     theirs: list[float] = []

@@ -132,18 +132,19 @@ class Buffer:
             # Not one call from here to the break: signal handlers and finalisers run at calls, and
             # what they record must not come in between.
             if log.next_seq == seq:
-                log.lines += head
-                log.lines += crc
+                lines = log.lines
+                lines += head
+                lines += crc
                 log.next_seq = seq + 1
                 break
         if last:
             log.ended = True
-        if len(log.lines) > _CHUNK_BYTES:
+        if len(lines) > _CHUNK_BYTES:
             log.close_chunk()
         if not log.queued:
             self._enqueue(log)
-        self.size += len(body) + SEAL_BYTES
-        if self.size > self._limit:
+        self.size = size = self.size + len(body) + SEAL_BYTES
+        if size > self._limit:
             self.full = True
         return True
 

@@ -27,7 +27,7 @@ _SINGLE = (str, bytes, Mapping, Option)
 _MOST = 10**15
 """No count or duration is larger, so sums of them are exact and fit 64 bits."""
 _TRACEBACK_FRAMES = 60
-_DECISION_TYPES = {kind.value: kind for kind in DecisionType}
+DECISION_TYPES = {kind.value: kind for kind in DecisionType}
 _SEVERITIES = {severity: severity for severity in SEVERITIES}
 _join = "".join
 _usual = itemgetter("id", "description", "action_type", "pros", "cons", "confidence")
@@ -101,9 +101,9 @@ class Intake:
 
     def decision_type(self, value: Any) -> DecisionType:
         """One of the types, or its name."""
-        if type_of(value) is str and value in _DECISION_TYPES:
-            return _DECISION_TYPES[value]
-        return self._one_of(_DECISION_TYPES, value, "decision_type", DecisionType.CUSTOM)
+        if type_of(value) is str and value in DECISION_TYPES:
+            return DECISION_TYPES[value]
+        return self._one_of(DECISION_TYPES, value, "decision_type", DecisionType.CUSTOM)
 
     def severity(self, value: Any) -> str:
         """One of the severities."""
@@ -179,9 +179,9 @@ class Intake:
 
     def choice(self, chosen: Any, options: list[Any]) -> str:
         """The choice, which had better be among the options."""
-        option_id = chosen if type_of(chosen) is str else self.text(chosen, "chosen")
+        option_id: str = chosen if type_of(chosen) is str else self.text(chosen, "chosen")
         for option in options:
-            if (option["id"] if type_of(option) is dict else option.id) == option_id:
+            if (option["id"] if type(option) is dict else option.id) == option_id:
                 return option_id
         if options:
             ids = [option["id"] if type_of(option) is dict else option.id for option in options]

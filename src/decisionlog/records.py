@@ -166,7 +166,11 @@ encode = msgspec.json.Encoder().encode
 _decode_strictly = msgspec.json.Decoder(Record).decode
 _decode_plain = msgspec.json.Decoder(dict[str, Any]).decode
 _TYPES: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(Record)}
-_fields = cache(msgspec.structs.fields)
+
+
+@cache
+def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(kind)
 
 
 def fits(body: bytes) -> bool:
