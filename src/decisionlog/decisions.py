@@ -13,6 +13,7 @@ from decisionlog.errors import EndedError, UnknownDecisionError, brief
 from decisionlog.intake import DECISION_TYPES
 from decisionlog.model import Decision, DecisionType, Outcome
 from decisionlog.records import Choice
+from decisionlog.rescue import type_of
 from decisionlog.runs import NO_RUN, NodeHandle, RunHandle, is_cancellation
 from decisionlog.scopes import Binder, Error, Given, Scope
 
@@ -160,7 +161,9 @@ class DecisionHandle(Scope):
             node_id = node_at(frame)
         elif not (plain and type(node_id) is str):
             node_id = intake.text(node_id, "node_id")
-        if kind is not DecisionType.CUSTOM and not (type(kind) is str and kind in DECISION_TYPES):
+        if kind is not DecisionType.CUSTOM and not (
+            type_of(kind) is str and kind in DECISION_TYPES
+        ):
             kind = intake.decision_type(kind)
         none = type(options) is tuple and not options  # as when they are left out
         options = [] if none else intake.options(options)

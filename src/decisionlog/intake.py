@@ -136,7 +136,7 @@ class Intake:
         """
         try:
             for option in options:
-                if type(option) is not dict or len(option) != 6:
+                if type_of(option) is not dict or len(option) != 6:
                     return False
                 name, what, action, pros, cons, confidence = _usual(option)
                 if not (

@@ -168,9 +168,7 @@ _decode_plain = msgspec.json.Decoder(dict[str, Any]).decode
 _TYPES: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(Record)}
 
 
-@cache
-def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return msgspec.structs.fields(kind)
+_fields = cache(msgspec.structs.fields)
 
 
 def fits(body: bytes) -> bool:
@@ -238,7 +236,7 @@ def _decode_leniently(body: bytes) -> AnyRecord:
     return record
 
 
-def _fit(given: dict[str, Any], kind: type[Any]) -> Any:
+def _fit(given: dict[str, Any], kind: Any) -> Any:
     """As much of a JSON object as fits the Struct; the rest goes to its `extra`."""
     rest = {key: value for key, value in given.items() if key != "type"}
     known: dict[str, Any] = {}
