@@ -139,6 +139,10 @@ async def left_alone(
     tell.tell("exiting", "")
 
 
+ENOUGH = 300
+"""Records, for a bug that shows with every hundredth."""
+
+
 async def talkative(traces: str, notes: str, seconds: float, seed: int) -> None:
     """Records of 200 bytes to a megabyte, for a while."""
     chance = random.Random(seed)
@@ -147,7 +151,7 @@ async def talkative(traces: str, notes: str, seconds: float, seed: int) -> None:
     async with Runtime(traces) as runtime, runtime.run("talk", run_id="talk"):
         assert await runtime.flush()
         tell.tell("started", "")
-        while time.monotonic() < over:
+        while time.monotonic() < over or runtime.stats().accepted < ENOUGH:
             size = int(10 ** chance.uniform(0, 6))
             async with runtime.decision("say", context={"text": "x" * size}):
                 pass

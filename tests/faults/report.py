@@ -42,7 +42,7 @@ class Line(Struct):
         for name, value in other.figures.items():
             mine = self.figures[name]
             if isinstance(value, str):
-                self.figures[name] = mine if value in mine.split(" or ") else f"{mine} or {value}"
+                assert value == mine
             else:
                 self.figures[name] = max(mine, value) if unit(name) else mine + value
 

@@ -73,7 +73,7 @@ def tell(ended: Ended, what: str, times: int, *, close: bool) -> None:
     figures = {"closing_ms": round(ended.closing * 1000)} if close else {}
     report(
         15, f"{what}; {'closed' if close else 'never closed'}", times, **figures,
-        exit_ms=round(ended.exiting * 1000), unsaid=0,
+        exit_ms=round(ended.exiting * 1000), losses_not_told=0,
     )  # fmt: skip
 
 
