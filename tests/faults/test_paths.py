@@ -110,7 +110,7 @@ def leads_out(path: str, inside: Path) -> bool:
     if parent == inside.parent or parent.is_relative_to(inside):
         return False
     # Imports do. (The environment that they come from may hold the directory as well.)
-    imported = path.startswith(("/proc/", sys.prefix, sys.base_prefix))
+    imported = path.startswith(("/proc/", sys.prefix, sys.base_prefix, *filter(None, sys.path)))
     return not imported or parent.is_relative_to(inside.parent)
 
 
