@@ -110,13 +110,15 @@ def faults(session: nox.Session) -> None:
     """The fault suite at its full size (`DECISIONLOG_FAULTS=short`: a short form), and a table of
     its figures; arguments go to pytest.
     """
-    session.install(".[cli]", *group("tests"))
+    session.install(".[cli]", *group("faults"))
     figures = Path(session.create_tmp(), "faults.jsonl").absolute()
-    figures.unlink(missing_ok=True)
+    figures.write_bytes(b"")
     session.env["DECISIONLOG_FAULTS"] = os.environ.get("DECISIONLOG_FAULTS", "full")
     session.env["DECISIONLOG_FAULTS_REPORT"] = str(figures)
-    session.run("pytest", "--quiet", "tests/faults", *session.posargs)
-    session.run("python", "-m", "tests.faults.report", str(figures))
+    try:
+        session.run("pytest", "--quiet", "tests/faults", *session.posargs)
+    finally:
+        session.run("python", "-m", "tests.faults.report", str(figures))
 
 
 @nox.session

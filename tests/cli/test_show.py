@@ -10,6 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from decisionlog import Evaluation, Option, RunStore, Runtime
+from tests import runfiles
 from tests.cli.recorded import Recorded, plain
 from tests.cli.terminal import decisionlog, needs_terminal, on_terminal
 
@@ -142,6 +143,19 @@ def test_json_keeps_the_numbers_that_json_lacks(traces: Path) -> None:
         "$ref": 1,
     }
     assert "input      " in show(traces)
+
+
+def test_json_marks_what_lies_deeper_than_recorders_write(traces: Path) -> None:
+    given = b"[" * 988 + b"]" * 988  # as deep as can just be read
+    line = runfiles.plain(runfiles.started())[:-2] + b',"input_data":%b}\n' % given
+    runfiles.write(traces, "made", line)
+    result = decisionlog("show", "--json", traces)
+    assert result.returncode == 0, result.stderr
+    value, depth = json.loads(result.stdout)["input_data"], 0
+    while isinstance(value, list):
+        value, depth = value[0], depth + 1
+    assert value == {"$depth": 200}
+    assert depth == 199
 
 
 # Which run

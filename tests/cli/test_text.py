@@ -1,6 +1,7 @@
 """How numbers, times and texts read, and how decisions are put in order."""
 
 import doctest
+import itertools
 from datetime import UTC, datetime, timedelta, timezone
 from types import ModuleType
 
@@ -40,9 +41,12 @@ def test_durations(ms: float | None, shown: str) -> None:
 
 
 def test_times_at_the_ends_of_the_calendar_and_without_a_zone() -> None:
-    for time in (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+    east, west = timezone(timedelta(hours=23)), timezone(-timedelta(hours=23))
+    for zone, end in itertools.product((UTC, east, west), ("0001-01-01", "9999-12-31T23:59")):
+        time = datetime.fromisoformat(end).replace(tzinfo=zone)
         assert text.local(time)
         assert text.zone(time)
+        assert text.since(time) >= 0
     assert text.since(datetime.max.replace(tzinfo=UTC)) == 0.0
     noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
     assert text.local(noon.replace(tzinfo=None)) == text.local(noon)

@@ -1,12 +1,10 @@
-"""The agents that faults happen to, each a process of its own (`processes.start`), and the bugs
-that a test can put into one, to see that it would find them.
-
-    python -m tests.faults.agents NAME '{"traces": "…", "notes": "…"}'
+"""The agents that faults happen to, each a process of its own (`processes.start`): `python -m
+tests.faults.agents NAME '{"traces": "…", "notes": "…"}'`.
 """
 
-import asyncio
 import itertools
 import json
+import mmap
 import os
 import random
 import resource
@@ -20,170 +18,13 @@ from typing import Any
 
 import anyio
 
-from decisionlog import Chunk, FileSink, Run, RunNotFoundError, RunStore, Runtime, Unwritten
+from decisionlog import Run, RunNotFoundError, RunStore, Runtime
+from tests.faults.notes import Notes
+from tests.faults.recorders import Hanging, opened
 
 Settings = dict[str, Any]
-_write = os.write  # notes are whole, whatever is done to the one that sinks use
-
-
-class Notes:
-    """What an agent did, told at once, so that it is known however the agent ends."""
-
-    def __init__(self, path: str) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self.made = 0
-
-    def tell(self, what: str, name: object) -> None:
-        _write(self._file, f"{what} {name} {time.monotonic_ns()}\n".encode())
-
-    def made_record(self, name: str) -> None:
-        self.made += 1
-        self.tell("made", name)
-
-    def tell_stats(self, runtime: Runtime) -> None:
-        stats = runtime.stats()
-        for what in ("accepted", "written", "synced", "dropped", "errors"):
-            self.tell(what, getattr(stats, what))
-
-
-# ------------------------------------------------------------- bugs
-
-
-class Behind:
-    """A sink that says it has written what it will write with the next batch."""
-
-    def __init__(self, path: str) -> None:
-        self._sink = FileSink(path)
-        self._kept: list[Chunk] = []
-        self.open, self.flush, self.close = self._sink.open, self._sink.flush, self._sink.close
-
-    async def write(self, batch: Sequence[Chunk]) -> Unwritten | None:
-        kept, self._kept = self._kept, list(batch)
-        return await self._sink.write(kept)
-
-
-class Careless:
-    """A sink that neither looks how much was written nor whether it failed."""
-
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-
-    def __init__(self, path: str) -> None:
-        self._sink = FileSink(path)
-        self._runs = Path(path, "runs")
-        self.open, self.flush, self.close = self._sink.open, self._sink.flush, self._sink.close
-
-    async def write(self, batch: Sequence[Chunk]) -> Unwritten | None:
-        for chunk in batch:
-            file = os.open(self._runs / f"{chunk.run_id}.jsonl", self.flags, 0o600)
-            try:
-                self.put(file, chunk.data)
-            except OSError:
-                pass
-            finally:
-                os.close(file)
-        return None
-
-    def put(self, file: int, data: bytes) -> None:
-        os.write(file, data)
-
-
-class Rewriting(Careless):
-    """A sink that writes the whole file anew each time, piece by piece."""
-
-    flags = os.O_RDWR | os.O_CREAT
-
-    def put(self, file: int, data: bytes) -> None:
-        whole = os.pread(file, 2**30, 0) + data
-        os.ftruncate(file, 0)
-        for start in range(0, len(whole), 100):
-            os.pwrite(file, whole[start : start + 100], start)
-
-
-class Hanging:
-    """A sink that hangs for ever, in one of its methods and in one of several ways."""
-
-    def __init__(self, where: str, how: str, notes: Notes) -> None:
-        self.where, self.how, self.notes = where, how, notes
-
-    async def _come_to(self, where: str) -> None:
-        if where != self.where:
-            return
-        match self.how:
-            case "awaits":
-                await anyio.sleep_forever()
-            case "shields":
-                with anyio.CancelScope(shield=True):
-                    await anyio.sleep_forever()
-            case "blocks":
-                time.sleep(10_000)
-            case "thread":  # the bug: a thread that exit waits for
-                loop = asyncio.get_running_loop()
-                await loop.run_in_executor(None, time.sleep, 10_000)
-
-    async def open(self, writer: str) -> None:
-        await self._come_to("open")
-
-    async def write(self, batch: Sequence[Chunk]) -> Unwritten | None:
-        await self._come_to("write")
-        self.notes.tell("taken", sum(chunk.records for chunk in batch))
-        return None
-
-    async def flush(self, durable: bool) -> bool:
-        await self._come_to("flush")
-        return True
-
-    async def close(self) -> None:
-        await self._come_to("close")
-
-
-def _say_yes() -> None:
-    async def flush(*args: object, **kwargs: object) -> bool:
-        return True
-
-    Runtime.flush = flush  # type: ignore[method-assign, assignment]
-
-
-def _never_sync() -> None:
-    os.fdatasync = lambda fd: None
-
-
-def _sync_again() -> None:
-    sync = os.fdatasync
-
-    def again(fd: Any) -> None:
-        try:
-            sync(fd)
-        except OSError:
-            sync(fd)
-
-    os.fdatasync = again
-
-
-_SINKS: dict[str, Callable[[str], Any]] = {
-    "acknowledges before it writes": Behind,
-    "ignores what write says": Careless,
-    "writes files anew": Rewriting,
-}
-_PATCHES = {
-    "flush always says yes": _say_yes,
-    "fdatasync does nothing": _never_sync,
-    "a failed fdatasync is tried again": _sync_again,
-}
-
-
-def opened(traces: str, bug: str = "", short_writes: bool = False, **settings: Any) -> Runtime:
-    """A runtime, not entered yet, perhaps with a bug. With `short_writes`, the system takes only a
-    part of what it is given, as it may.
-    """
-    if short_writes:
-        os.write = lambda fd, data: _write(fd, data[: random.randint(1, len(data))])
-    if patch := _PATCHES.get(bug):
-        patch()
-    sinks = [_SINKS[bug](traces)] if bug in _SINKS else None
-    return Runtime(traces, sinks=sinks, **settings)
-
-
-# ------------------------------------------------------------- agents
+MOST_NOTES = 2**20
+"""Of an agent that tells of each decision; it is killed long before."""
 
 
 async def busy(
@@ -209,6 +50,19 @@ async def busy(
     async with opened(traces, **how) as runtime, anyio.create_task_group() as tasks:
         for number in range(3):
             tasks.start_soon(work, number)
+
+
+async def relentless(traces: str, notes: str, seed: int, **how: Any) -> None:
+    """Records as fast as it can and does nothing else, for ever. Its notes are when it made each
+    decision, in memory that outlives it: to write them would give the recorder a turn.
+    """
+    async with opened(traces, **how) as runtime, runtime.run("work", run_id="w0"):
+        with open(notes, "x+b") as file:
+            file.truncate(8 * MOST_NOTES)
+            made = memoryview(mmap.mmap(file.fileno(), 0)).cast("Q")
+        for n in range(MOST_NOTES):
+            async with runtime.decision(str(n)):
+                made[n] = time.monotonic_ns()
 
 
 async def brief(
@@ -285,6 +139,10 @@ async def left_alone(
     tell.tell("exiting", "")
 
 
+ENOUGH = 300
+"""Records, for a bug that shows with every hundredth."""
+
+
 async def talkative(traces: str, notes: str, seconds: float, seed: int) -> None:
     """Records of 200 bytes to a megabyte, for a while."""
     chance = random.Random(seed)
@@ -293,7 +151,7 @@ async def talkative(traces: str, notes: str, seconds: float, seed: int) -> None:
     async with Runtime(traces) as runtime, runtime.run("talk", run_id="talk"):
         assert await runtime.flush()
         tell.tell("started", "")
-        while time.monotonic() < over:
+        while time.monotonic() < over or runtime.stats().accepted < ENOUGH:
             size = int(10 ** chance.uniform(0, 6))
             async with runtime.decision("say", context={"text": "x" * size}):
                 pass
@@ -368,7 +226,10 @@ async def reading(traces: str, notes: str, naive: bool = False) -> None:
         await anyio.sleep(0.001)
 
 
-AGENTS = {a.__name__: a for a in (busy, brief, left_alone, talkative, crowd, pruning, reading)}
+AGENTS = {
+    agent.__name__: agent
+    for agent in (busy, relentless, brief, left_alone, talkative, crowd, pruning, reading)
+}
 
 
 def run(name: str, settings: Settings) -> None:
@@ -393,16 +254,16 @@ def fork(name: str, settings: Settings, before: Callable[[], object] = lambda: N
     os._exit(1)
 
 
-def kill_each(directory: str, seeds: Sequence[int], **how: Any) -> None:
-    """Kill an agent for each seed within half a second of its first note, and tell when that was,
-    and how it ended.
+def kill_each(directory: str, seeds: Sequence[int], victim: str = "busy", **how: Any) -> None:
+    """Kill such an agent for each seed within half a second of its first note, and tell when that
+    was, and how it ended.
     """
     for seed in seeds:
         here = Path(directory, str(seed))
         here.mkdir()
         notes = here / "notes"
         places = {"traces": str(here / "traces"), "notes": str(notes), "seed": seed}
-        child = fork("busy", places | how)
+        child = fork(victim, places | how)
         while not notes.exists():
             time.sleep(0.001)
         time.sleep(random.Random(seed).uniform(0, 0.5))

@@ -1,73 +1,87 @@
-"""Feeds the reading side files that come of mutated ones: `python -m tests.faults.fuzz RUNS`, with
-atheris if that is installed (what it covers leads it on), else with a small mutator of its own.
-`--control` puts a naive reader in the place of the library's.
+"""Feeds the reading side files that come of mutated ones: `python -m tests.faults.fuzz INPUTS
+DIRECTORY`, with atheris if that is installed (what an input reaches leads it on), else with a
+mutator of its own. `--control` puts a naive reader in the place of the library's. An input that is
+its undoing stays in the directory.
 """
 
 import asyncio
 import json
 import random
-import shutil
 import sys
-import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 try:
     import atheris
-except ImportError:  # there are no builds for some Pythons
+except ImportError:  # there are no builds for some systems
     atheris = None
 
 if atheris is not None and __name__ == "__main__":
     with atheris.instrument_imports(
         include=["decisionlog.reading", "decisionlog.records", "decisionlog.digest"]
     ):
-        import decisionlog.testing  # noqa: F401
+        import decisionlog  # noqa: F401
 
-from decisionlog import Chunk, Decision, RunStore
-from decisionlog.testing import MemorySink
+from decisionlog import Decision, RunStore
+from decisionlog.reading import Scanner, assemble, summarize
 from tests import runfiles
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1" / "runs"
-LONGEST = 8192
-EVERY = 50
+LONGEST = 4096
+EVERY = 100
 """One of so many inputs goes through files and a RunStore as well, which takes longer by far."""
+HANGS = 60
+"""Seconds. What takes longer than it may is found by its CPU time; this ends what never ends."""
+RUNAWAY_MIB = 1024
 
 Reader = Callable[[bytes], None]
+
+WHOLE = list(map(runfiles.sealed, runfiles.whole_run()))
+BEFORE, AFTER = b"".join(WHOLE[:3]), b"".join(WHOLE[3:])
+PLAIN = b"".join(map(runfiles.plain, runfiles.whole_run()[:3]))
 
 
 def as_file(data: bytes) -> bytes:
     """An input as a run file. No mutation hits a right checksum, so these are made afterwards."""
     how, rest = data[:1], data[1:]
-    lines = rest.split(b"\n")
-    sealed = [line[:-1] + b',"crc":"%08x"}' % crc32(line[:-1]) for line in lines]
-    whole = list(map(runfiles.sealed, runfiles.whole_run()))
     match how[0] % 4 if how else 0:
         case 0:
             return rest
         case 1:
-            return b"\n".join([*sealed, b""])
-        case 2:  # in the middle of a sound run
-            return b"".join([*whole[:3], b"\n".join([*sealed, b""]), *whole[3:]])
+            return sealed(rest)
+        case 2:
+            return BEFORE + sealed(rest) + AFTER
         case _:
-            return b"".join(map(runfiles.plain, runfiles.whole_run()[:3])) + rest
+            return PLAIN + rest
+
+
+def sealed(data: bytes) -> bytes:
+    lines = [line[:-1] for line in data.split(b"\n")]
+    return b"".join([b'%b,"crc":"%08x"}\n' % (line, crc32(line)) for line in lines])
 
 
 def read(data: bytes) -> None:
-    """From memory."""
-    sink = MemorySink()
-    sink.chunks.append(Chunk("made", data, 1, 1, 1, False))
-    run = sink.run("made")
-    assert run.metrics.total_decisions == len(run.decisions)
-    made = [record for record in sink.records("made") if isinstance(record, Decision)]
+    """From memory, in two pieces."""
+    scanner = Scanner()
+    cut = len(data) // 3
+    records = scanner.feed(data[:cut]) + scanner.feed(data[cut:]) + scanner.finish()
+    run = assemble("made", scanner, records)
+    assert scanner.records == len(records)
+    assert run.metrics.total_decisions == len(run.decisions) == summarize(run).decision_count
+    made = [record for record in records if type(record) is Decision]
     assert {decision.id for decision in run.decisions} == {record.id for record in made}
 
 
 def read_naively(data: bytes) -> None:
+    """The bug: what is JSON is taken for a record."""
     for line in data.split(b"\n"):
-        assert json.loads(line)["type"]
+        with suppress(ValueError):
+            assert json.loads(line)["type"]
 
 
 async def read_from_disk(traces: Path, data: bytes) -> None:
@@ -86,28 +100,38 @@ async def read_from_disk(traces: Path, data: bytes) -> None:
 def corpus() -> list[bytes]:
     records = runfiles.whole_run()
     plain = b"".join(map(runfiles.plain, records))
-    inputs = [bytes([how]) + plain for how in range(4)]
-    inputs += [b"\0" + b"".join(map(runfiles.sealed, records))]
     golden = [path.read_bytes() for path in sorted(GOLDEN.glob("*.jsonl"))]
-    return inputs + [b"\0" + data for data in golden if len(data) < LONGEST]
+    inputs = [bytes([how]) + plain for how in range(4)]
+    return inputs + [b"\0" + data for data in (b"".join(WHOLE), *golden) if len(data) < LONGEST]
 
 
 class Inputs:
-    """Takes one input at a time, and counts them."""
+    """Takes one input at a time, and tells the figures once there were so many."""
 
-    def __init__(self, reader: Reader) -> None:
-        self.count = 0
-        self._reader = reader
-        shared = Path("/dev/shm")
-        self.traces = Path(tempfile.mkdtemp(dir=shared if shared.is_dir() else None))
+    def __init__(self, directory: Path, total: int, reader: Reader, by: str) -> None:
+        self._directory, self._total, self._reader, self._by = directory, total, reader, by
+        self._count = 0
+        self._longest = 0.0
         self._loop = asyncio.Runner()
 
     def take(self, data: bytes) -> None:
-        self.count += 1
         made = as_file(data)
+        began = time.process_time()
         self._reader(made)
-        if self.count % EVERY == 0:
-            self._loop.run(read_from_disk(self.traces, made))
+        self._longest = max(self._longest, time.process_time() - began)
+        self._count += 1
+        if self._count % EVERY == 0:
+            self._loop.run(read_from_disk(self._directory, made))
+        if self._count == self._total:
+            figures = {"inputs": self._count, "by": self._by, "peak_mib": peak_mib()}
+            print(json.dumps(figures | {"most_cpu_s": round(self._longest, 4)}), flush=True)
+
+
+def peak_mib() -> int:
+    with suppress(OSError), open("/proc/self/status", encoding="ascii") as file:
+        [peak] = [int(line.split()[1]) // 1024 for line in file if line.startswith("VmHWM")]
+        return peak
+    return 0
 
 
 TOKENS = (
@@ -135,35 +159,45 @@ def mutated(inputs: list[bytes], chance: random.Random) -> bytes:
     return bytes(data[:LONGEST])
 
 
-def main(runs: int, reader: Reader) -> None:
-    inputs = Inputs(reader)
-    if atheris is None:
-        chance, seeds = random.Random(13), corpus()
-        for _ in range(runs):
-            inputs.take(mutated(seeds, chance))
-        done(inputs, "a mutator of its own")
-        return
-    directory = Path(tempfile.mkdtemp())
+def led_by_chance(inputs: Inputs, total: int) -> None:
+    chance, seeds = random.Random(13), corpus()
+    for _ in range(total):
+        inputs.take(mutated(seeds, chance))
+
+
+def led_by_what_is_reached(fuzzer: Any, inputs: Inputs, total: int, directory: Path) -> None:
+    (seeds := directory / "corpus").mkdir()
     for number, data in enumerate(corpus()):
-        (directory / str(number)).write_bytes(data)
-    limits = [f"-runs={runs}", f"-max_len={LONGEST}", "-timeout=2", "-rss_limit_mb=256"]
+        (seeds / str(number)).write_bytes(data)
+    words = "".join(f'"{spelled(token)}"\n' for token in TOKENS if len(token) < 64)
+    (dictionary := directory / "words").write_text(words, "ascii")
+    settings = {
+        "runs": total,
+        "seed": 13,
+        "max_len": LONGEST,
+        "timeout": HANGS,
+        "rss_limit_mb": RUNAWAY_MIB,
+        "dict": dictionary,
+        "artifact_prefix": f"{directory}/",
+    }
+    given = [f"-{name}={value}" for name, value in settings.items()]
+    fuzzer.Setup([sys.argv[0], *given, str(seeds)], inputs.take)
+    fuzzer.Fuzz()
 
-    def take(data: bytes) -> None:
-        inputs.take(data)
-        if inputs.count == runs:
-            done(inputs, "atheris")
 
-    atheris.Setup([sys.argv[0], *limits, f"-artifact_prefix={directory}/", str(directory)], take)
-    atheris.Fuzz()
+def spelled(token: bytes) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in token)
 
 
-def done(inputs: Inputs, by: str) -> None:
-    shutil.rmtree(inputs.traces)
-    with suppress(OSError), open("/proc/self/status", encoding="ascii") as file:
-        [peak] = [int(line.split()[1]) // 1024 for line in file if line.startswith("VmHWM")]
-        print(json.dumps({"inputs": inputs.count, "by": by, "peak_mib": peak}), flush=True)
+def main(total: int, directory: Path, reader: Reader) -> None:
+    (traces := directory / "traces").mkdir(parents=True)
+    if atheris is None:
+        led_by_chance(Inputs(traces, total, reader, "a mutator of its own"), total)
+    else:
+        inputs = Inputs(traces, total, reader, "atheris")
+        led_by_what_is_reached(atheris, inputs, total, directory)
 
 
 if __name__ == "__main__":
-    [number] = [argument for argument in sys.argv[1:] if argument.isdecimal()]
-    main(int(number), read_naively if "--control" in sys.argv else read)
+    count, place = [argument for argument in sys.argv[1:] if not argument.startswith("--")]
+    main(int(count), Path(place), read_naively if "--control" in sys.argv else read)

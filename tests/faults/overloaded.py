@@ -107,7 +107,7 @@ async def main(traces: Path, seconds: float, buffer: int, overflow: Any, how: st
     async def sample() -> None:
         nonlocal most_buffered, most_resident
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        while time.monotonic() < end or (how == "records" and not runtime.stats().dropped):
             most_buffered = max(most_buffered, runtime.stats().buffered)
             most_resident = max(most_resident, resident())
             await anyio.sleep(0.01)

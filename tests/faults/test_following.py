@@ -114,7 +114,7 @@ async def test_following_a_run_while_it_is_written(tmp_path: Path, anyio_backend
     assert found == [[], []]
     size = runfiles.path_of(tmp_path / "traces", "talk").stat().st_size
     report(
-        16, f"records followed for {SECONDS:g} s on {anyio_backend}", written,
+        16, f"records followed for {SECONDS:g} s, {anyio_backend}", written,
         megabytes=round(size / 1e6), missed=0, twice=0, called_damaged=0,
     )  # fmt: skip
 

@@ -2,6 +2,8 @@
 was recorded more than 200 ms before.
 """
 
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,22 +27,28 @@ class Killed(Struct):
     wrong: list[str]
 
 
-def kills(directory: Path, count: int, **how: object) -> list[Killed]:
-    """Start so many agents, kill each within half a second of its first record, and look what is
-    left. Two at a time: more would measure how the computer shares its processors.
+def kill(directory: Path, count: int, at_once: int, **how: object) -> Iterator[tuple[Path, int]]:
+    """Start so many agents and kill each within half a second of its first record; where it was,
+    and when it was killed.
     """
-    halves = [list(range(first, count, 2)) for first in range(2)]
     killers = [
-        processes.start("kill_each", directory=directory, seeds=seeds, **how) for seeds in halves
+        processes.start("kill_each", directory=directory, seeds=list(seeds), **how)
+        for seeds in (range(first, count, at_once) for first in range(at_once))
     ]
     said = [processes.finish(killer, 60 + 5 * count) for killer in killers]
     ends = [tuple(map(int, line.split())) for lines, _ in said for line in lines.splitlines()]
     assert sorted(seed for seed, _, _ in ends) == list(range(count)), said
-    return [_look(directory / str(seed), killed, code) for seed, killed, code in ends]
+    for seed, killed, code in ends:
+        assert code == -9
+        yield directory / str(seed), killed
 
 
-def _look(place: Path, killed: int, code: int) -> Killed:
-    assert code == -9
+def kills(directory: Path, count: int, **how: object) -> list[Killed]:
+    """What is left. Two at a time: more would measure how the computer shares its processors."""
+    return [_look(place, killed) for place, killed in kill(directory, count, 2, **how)]
+
+
+def _look(place: Path, killed: int) -> Killed:
     told = processes.told(place / "notes")
     found = processes.on_disk(place / "traces")
     losses = processes.losses(told, found, killed)
@@ -65,6 +73,32 @@ async def test_sigkill_at_random_moments(tmp_path: Path, anyio_backend: str) -> 
     )  # fmt: skip
 
 
+async def test_sigkill_of_an_agent_that_makes_no_pause(tmp_path: Path, anyio_backend: str) -> None:
+    """Its recorder has to wait for a turn."""
+    records, oldest = 0, 0.0
+    count = sized(3, 50)
+    for place, killed in kill(tmp_path, count, 1, victim="relentless", backend=anyio_backend):
+        made, lost = relentlessly(place, killed)
+        assert lost < PROMISE, place
+        records, oldest = records + made, max(oldest, lost)
+    report(
+        1, f"SIGKILL of an agent that makes no pause, {anyio_backend}", count, records=records,
+        oldest_lost_ms=round(oldest, 1),
+    )  # fmt: skip
+
+
+def relentlessly(place: Path, killed: int) -> tuple[int, float]:
+    """How many decisions it made, and how many milliseconds ago the first that is lost."""
+    times = array("Q", (place / "notes").read_bytes())
+    made = times.index(0)
+    found = processes.on_disk(place / "traces")
+    decided = [name for name in found.names if name.endswith(".decision")]
+    assert found.wrong == []
+    assert decided == [f"{n}.decision" for n in range(len(decided))]
+    lost = times[len(decided) : made]
+    return made * 2, (killed - lost[0]) / 1e6 if lost else 0.0
+
+
 @pytest.mark.parametrize("bug", ["flush always says yes", "acknowledges before it writes"])
 def test_control_acknowledging_too_early(tmp_path: Path, bug: str) -> None:
     for attempt in range(10):  # the kill has to come before the next write does
@@ -78,3 +112,8 @@ def test_control_acknowledging_too_early(tmp_path: Path, bug: str) -> None:
 def test_control_writing_too_late(tmp_path: Path) -> None:
     found = kills(tmp_path, 6, flush_interval=2, flushes=False)
     assert any(killed.losses.age >= PROMISE for killed in found)
+
+
+def test_control_writing_too_late_without_a_pause(tmp_path: Path) -> None:
+    late = kill(tmp_path, 6, 1, victim="relentless", flush_interval=2)
+    assert any(relentlessly(place, killed)[1] >= PROMISE for place, killed in late)

@@ -373,7 +373,7 @@ def check(writers: Writers, backend: str, bug: str, examples: int) -> int:
 
 def test_any_sequence(anyio_backend: str, writers: Writers) -> None:
     steps = check(writers, anyio_backend, "", EXAMPLES // 2)
-    report(11, f"sequences, read on {anyio_backend}", EXAMPLES // 2, steps=steps, divergences=0)
+    report(11, f"sequences, {anyio_backend}", EXAMPLES // 2, steps=steps, divergences=0)
 
 
 @pytest.mark.parametrize("bug", ["forgets a delete", "loses a record"])

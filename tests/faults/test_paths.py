@@ -21,30 +21,14 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 IDS = [
     *NO_IDS,
     *("....//outside", "~", "~root", "$HOME", "%2e%2e%2foutside", "..%c0%afoutside", "file:///etc"),
-    *(
-        "-rf",
-        "--",
-        "outside\x00.jsonl",
-        "\x00",
-        "\n",
-        "\ud800",
-        "\u2025/outside",
-        "\uff0e\uff0e/outside",
-    ),
+    *("-rf", "--", "outside\x00.jsonl", "\x00", "\n", "\ud800", "\u2025/outside"),
+    *("\uff0e\uff0e/outside", "outside\u202ejsonl", "runs/../../outside", "./outside"),
     *("aux", "prn", "con.jsonl", "nul.txt", "COM1:", "\\\\?\\C:\\x", "//host/share", "\\\\host\\s"),
-    *(
-        "outside\u202ejsonl",
-        "runs/../../outside",
-        "./outside",
-        "made/../../outside",
-        "*",
-        "?",
-        "a/",
-    ),
+    *("made/../../outside", "*", "?", "a/"),
 ]
 
-HANGS = 10
-"""Seconds; the process is done in two."""
+HANGS = 60
+"""Seconds; the process is done in two, where nobody else is at work."""
 
 WATCHED = """
 import json, os, sys
@@ -122,10 +106,12 @@ print(json.dumps(touched))
 
 def leads_out(path: str, inside: Path) -> bool:
     """Whether opening it would leave the directory; the last part of a path is never followed."""
-    if path.startswith(("/proc/", sys.prefix, sys.base_prefix)):  # imports
+    parent = Path(os.path.realpath(os.path.dirname(os.path.abspath(path))))
+    if parent == inside.parent or parent.is_relative_to(inside):
         return False
-    parent = os.path.realpath(os.path.dirname(os.path.abspath(path)))
-    return parent != str(inside.parent) and not Path(parent).is_relative_to(inside)
+    # Imports do. (The environment that they come from may hold the directory as well.)
+    imported = path.startswith(("/proc/", sys.prefix, sys.base_prefix, *filter(None, sys.path)))
+    return not imported or parent.is_relative_to(inside.parent)
 
 
 def touched(traces: Path, ids: list[str], naive: str = "") -> list[list[str]]:

@@ -115,7 +115,7 @@ def _here(time: datetime) -> datetime:
     try:
         return time.astimezone()
     except (OSError, OverflowError, ValueError):  # at the ends of the calendar
-        return time.astimezone(UTC)
+        return time
 
 
 def since(time: datetime) -> float:
