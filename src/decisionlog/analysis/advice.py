@@ -85,7 +85,7 @@ def _all(
     named = {problem_id for cause in causes for problem_id in cause.problem_ids}
     for problem in run.problems:
         if problem.suggested_fix and problem.id in named:
-            reason = f"{plain(problem.suggested_fix, 300)} (of: {plain(problem.description)})"
+            reason = f"{plain(problem.suggested_fix, 300)} (of: {plain(problem.description, 60)})"
             yield Suggestion(
                 SuggestionType.FIX, problem.id, reason, problem.decision_id, [problem.id]
             )
@@ -95,7 +95,7 @@ def _all(
         yield from _untried(course, decision)
         yield from _context(course, decision)
         for constraint in decision.active_constraints:
-            reason = f"a constraint in force at {decision.id}"
+            reason = f"in force at {decision.id}"
             yield Suggestion(
                 SuggestionType.CONSTRAINT, constraint, reason, decision.id, [decision.id]
             )
@@ -171,7 +171,7 @@ def _untried(course: Course, decision: Decision) -> Iterator[Suggestion]:
         yield Suggestion(
             SuggestionType.OPTION,
             option.id,
-            f"on the table at {decision.id} and not tried there: {_spoken_for(option, decision)}",
+            f"not tried at {decision.id}: {_spoken_for(option, decision)}",
             decision.id,
             [decision.id],
         )
@@ -181,7 +181,7 @@ def _spoken_for(option: Option, decision: Decision) -> str:
     chosen = decision.chosen_option
     confidence = f"confidence {option.confidence:.2f}"
     if chosen is not None:
-        confidence += f", the chosen one {chosen.confidence:.2f}"
+        confidence += f", that of the one chosen {chosen.confidence:.2f}"
     parts = [plain(option.description, 80), confidence]
     if option.pros:
         parts.append(f"for it: {listed(option.pros, most=3)}")

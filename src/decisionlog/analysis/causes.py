@@ -59,6 +59,10 @@ class Cause(Struct, frozen=True):
     last_at: datetime | None = None
     chain: list[Link] = []
 
+    def __str__(self) -> str:
+        error = self.error or (self.error_type or "").rpartition(".")[2]
+        return f"{self.summary}: {plain(error)}" if error else self.summary
+
 
 class Candidate(NamedTuple):
     """A cause, and what it is ranked by."""
@@ -125,7 +129,7 @@ class _Finder:
             last = self._last()
             pending = self._under_way()
             stopped = pending or self._cancelled()
-            reasons = [limit.reason]
+            reasons = [limit.reason] if limit.reason else []
             if limit.problem_ids:
                 reasons.append(
                     f"reported as {', '.join(sorted(severities))}: {listed(limit.problem_ids)}"
@@ -135,7 +139,7 @@ class _Finder:
             named = stopped or ([last] if last else [])
             cause = Cause(
                 CauseKind.LIMIT,
-                f"Ran out of {limit.what}: {limit.reason}",
+                f"Ran out of {limit.what}: {limit.said}",
                 problem_ids=limit.problem_ids[:_NAMED],
                 reasons=reasons,
             )
@@ -168,12 +172,10 @@ class _Finder:
 
     def _error(self) -> Candidate:
         run = self.run
-        kind = (run.error_type or "").rpartition(".")[2]
-        said = ": ".join(filter(None, (kind, plain(run.error or ""))))
         last = self._last()
         cause = Cause(
             CauseKind.ERROR,
-            f"The run ended with an exception of its own: {said}",
+            "The run ended with an exception of its own",
             reasons=["no decision failed with it, so it was raised between decisions"],
             error=run.error,
             error_type=run.error_type,
@@ -213,7 +215,7 @@ class _Finder:
         self._told.update(p.id for p in problems)
         cause = Cause(
             CauseKind.REPETITION if trail.repeated >= REPEATED else CauseKind.FAILURE,
-            _story(trail, error or (outcome.error_type if outcome else None)),
+            _story(trail),
             recovered=trail.is_recovered,
             recovered_by=main.recovered_by,
             problem_ids=[p.id for p in problems][:_NAMED],
@@ -318,14 +320,13 @@ def _says(problem: Problem, errors: set[str]) -> bool:
     return len(said) > 12 and any(said in error for error in errors)
 
 
-def _story(trail: Trail, error: str | None) -> str:
+def _story(trail: Trail) -> str:
     main = trail.main
     count = len(trail.incidents)
     inner = sum(1 for _ in trail.failed) - count
     tries = f" {counted(count, 'time')}" if count > 1 else ""
     within = f", with {counted(inner, 'failure')} inside" if inner else ""
-    said = f": {plain(error)}" if error else ""
     if count > 1 and len({i.top.intent for i in trail.incidents}) > 1:
         others = counted(count - 1, "other decision")
-        return f"{choice(main.top)} failed, and {others} alike{within}{said}"
-    return f"{choice(main.top)} failed{tries}{within}{said}"
+        return f"{choice(main.top)} failed, and {others} alike{within}"
+    return f"{choice(main.top)} failed{tries}{within}"

@@ -109,9 +109,11 @@ def compare(a: Run, b: Run) -> Comparison:
     """
     course_a, course_b = Course(a.decisions), Course(b.decisions)
     left, right = course_a.outline(), course_b.outline()
-    anew = _worded_anew(left, right)
-    steps_a = [_step(each, course_a, anew) for each in left]
-    steps_b = [_step(each, course_b, anew) for each in right]
+    steps_a = [_step(each, course_a) for each in left]
+    steps_b = [_step(each, course_b) for each in right]
+    if anew := _worded_anew(steps_a, steps_b):
+        steps_a = [_with_menu(*each, anew) for each in zip(steps_a, left, strict=True)]
+        steps_b = [_with_menu(*each, anew) for each in zip(steps_b, right, strict=True)]
     pairs = align(steps_a, steps_b, _score, _LEVELS)
 
     def when(pair: tuple[int, int]) -> tuple[int, int]:
@@ -157,7 +159,7 @@ class _Step(NamedTuple):
     within: str
 
 
-def _step(decision: Decision, course: Course, worded_anew: set[str]) -> _Step:
+def _step(decision: Decision, course: Course) -> _Step:
     above = course.parent(decision)
     node, kind = decision.node_id, str(decision.decision_type)
     return _Step(
@@ -165,7 +167,7 @@ def _step(decision: Decision, course: Course, worded_anew: set[str]) -> _Step:
         kind,
         wording(decision.intent),
         pattern(decision.intent),
-        _menu(decision) if node in worded_anew else "",
+        "",
         decision.chosen_option_id or "",
         wording(above.intent) if above else "",
     )
@@ -211,12 +213,14 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-def _menu(decision: Decision) -> str:
+def _with_menu(step: _Step, decision: Decision, worded_anew: set[str]) -> _Step:
     ids = sorted({option.id for option in decision.options})
-    return "\n".join(ids) if len(ids) > 1 else ""
+    if len(ids) < 2 or step.node_id not in worded_anew:
+        return step
+    return step._replace(menu="\n".join(ids))
 
 
-def _worded_anew(left: Sequence[Decision], right: Sequence[Decision]) -> set[str]:
+def _worded_anew(left: Sequence[_Step], right: Sequence[_Step]) -> set[str]:
     """The nodes whose intents are sentences that a model makes up in every run: they can't tell
     places apart. It shows in several decisions of each run, of which few have a sentence of the
     other.
@@ -231,10 +235,10 @@ def _worded_anew(left: Sequence[Decision], right: Sequence[Decision]) -> set[str
     }
 
 
-def _patterns(decisions: Sequence[Decision]) -> dict[str, set[str]]:
+def _patterns(steps: Sequence[_Step]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for each in decisions:
-        found.setdefault(each.node_id, set()).add(pattern(each.intent))
+    for each in steps:
+        found.setdefault(each.node_id, set()).add(each.pattern)
     return found
 
 
@@ -253,7 +257,7 @@ def _compared(a: Decision, b: Decision, aligned_by: str) -> Difference | None:
         kinds.append("choice")
     if one.outcome != other.outcome:
         kinds.append("outcome")
-    elif pattern(one.error) != pattern(other.error):
+    elif one.error != other.error and pattern(one.error) != pattern(other.error):
         kinds.append("error")
     if set(ids_a) != set(ids_b):
         kinds.append("options")

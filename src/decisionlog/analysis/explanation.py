@@ -110,7 +110,7 @@ def _with_chain(cause: Cause, course: Course) -> Cause:
 
 
 def _headline(run: Run, causes: list[Cause]) -> str:
-    first = causes[0].summary if causes else ""
+    first = str(causes[0]) if causes else ""
     match run.status:
         case RunStatus.COMPLETED if not causes:
             return "The run completed; nothing went wrong on the way."
@@ -158,7 +158,7 @@ def _explanation(found: FailureExplanation) -> Iterator[str]:
     if found.causes:
         yield "Candidate causes, the strongest evidence first:"
     for number, cause in enumerate(found.causes[:_TOLD], 1):
-        yield f"  {number}. {cause.kind}: {cause.summary}"
+        yield f"  {number}. {cause.kind}: {cause}"
         for reason in cause.reasons:
             yield f"     - {reason}"
         ids = [*cause.decision_ids, *cause.problem_ids]

@@ -59,7 +59,9 @@ class Limit(NamedTuple):
     """A limit that was reached, how that is known, and the problems which say so."""
 
     what: str
+    said: str
     reason: str
+    """How that is known, if not from the problems."""
     problem_ids: list[str]
     is_told: bool
     """Somebody says so; else it is only that the time was up."""
@@ -67,26 +69,27 @@ class Limit(NamedTuple):
 
 def limits(run: Run) -> Iterator[Limit]:
     """Those that a run reached."""
-    told: dict[str, tuple[list[str], list[str]]] = {}
+    told: dict[str, list[tuple[str, str]]] = {}
+    ids: dict[str, list[str]] = {}
     for problem in run.problems:
         if what := problem_names(problem):
-            reasons, ids = told.setdefault(what, ([], []))
-            reasons.append(plain(problem.description, 120))
-            ids.append(problem.id)
+            told.setdefault(what, []).append((plain(problem.description, 120), ""))
+            ids.setdefault(what, []).append(problem.id)
     kind = (run.error_type or "").rpartition(".")[2]
     if what := _out_of(f"{kind} {run.error or ''}") or ("time" if kind == "TimeoutError" else ""):
         error = plain(f"{kind}: {run.error}" if run.error else kind, 120)
-        told.setdefault(what, ([], []))[0].append(f"the run ended with {error}")
+        told.setdefault(what, []).append((error, "the run ended with this error"))
     if run.status != RunStatus.COMPLETED and not _GENERATED.match(run.narrative):
         if what := _out_of(run.narrative):
-            told.setdefault(what, ([], []))[0].append(plain(run.narrative, 120))
-    for what, (reasons, ids) in told.items():
-        yield Limit(what, reasons[0], ids, True)
+            told.setdefault(what, []).append((plain(run.narrative, 120), "the narrative says so"))
+    for what, sources in told.items():
+        reasons = "; ".join(reason for _, reason in sources if reason)
+        yield Limit(what, sources[0][0], reasons, ids.get(what, []), True)
     if "time" not in told and run.status != RunStatus.COMPLETED and run.duration_ms:
         for allowed, source in _allowed(run):
             if run.duration_ms >= allowed * _NEARLY:
-                took = f"it took {seconds(run.duration_ms)}, and {source}"
-                yield Limit("time", took, [], False)
+                took = f"it took {seconds(run.duration_ms)}"
+                yield Limit("time", took, source, [], False)
                 break
 
 

@@ -42,6 +42,8 @@ STATUS = {
     RunStatus.INTERRUPTED: NOTE,
 }
 SEVERITY = {"critical": FAILURE, "warning": NOTE}
+OUTCOME = {"success": SUCCESS, "failure": FAILURE, "cancelled": CANCELLED, "pending": PENDING}
+"""By the words that the analysis has for it."""
 
 
 def mark(decision: Decision) -> Mark:

@@ -20,7 +20,7 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | None"
 
 _PIPE_WIDTH = 10**6
 """Whoever reads a pipe cuts lines as they like."""
-_PLAIN = dict(zip("✓✗⊘…►◆·→●○█░├└─│", "+x-~>#.>*o#.|`-|", strict=True))
+_PLAIN = dict(zip("✓✗⊘…►◆·→●○█░├└─│≠", "+x-~>#.>*o#.|`-|!", strict=True))
 _DEPTH = 200
 _LARGEST = 2**1023
 """Of integers as well: those of thousands of digits can't be printed."""
