@@ -116,7 +116,7 @@ def _judged(decision: Decision) -> Iterator[Suggestion]:
 def _chosen_elsewhere(decision: Decision, others: Sequence[Elsewhere]) -> Iterator[Suggestion]:
     here = [each for each in others if each.decision_id == decision.id]
     same = next((each for each in here if each.option_id == decision.chosen_option_id), None)
-    better = [each for each in here if each is not same and _worth(each) > _worth(same)]
+    better = [each for each in here if each is not same and _did_well(each, same)]
     better.sort(key=lambda each: -_worth(each))
     for each in better[:_UNTRIED]:
         reason = f"in other runs it {_fared(each)}"
@@ -133,6 +133,11 @@ def _chosen_elsewhere(decision: Decision, others: Sequence[Elsewhere]) -> Iterat
             each.chosen,
             each.success_rate,
         )
+
+
+def _did_well(fared: Elsewhere, same: Elsewhere | None) -> bool:
+    went_well = fared.succeeded or (not fared.failed and fared.runs_completed)
+    return bool(went_well) and _worth(fared) > _worth(same)
 
 
 def _worth(fared: Elsewhere | None) -> float:
@@ -171,7 +176,7 @@ def _untried(course: Course, decision: Decision) -> Iterator[Suggestion]:
         yield Suggestion(
             SuggestionType.OPTION,
             option.id,
-            f"not tried at {decision.id}: {_spoken_for(option, decision)}",
+            f"on the table at {decision.id}, not tried: {_spoken_for(option, decision)}",
             decision.id,
             [decision.id],
         )

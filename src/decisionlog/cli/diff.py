@@ -11,7 +11,6 @@ from decisionlog import Decision, Option, Run
 from decisionlog.analysis import Comparison, Difference, MetricDifference, SettingDifference, Side
 from decisionlog.analysis.course import Course
 from decisionlog.cli import story
-from decisionlog.cli.decision import choice
 from decisionlog.cli.look import (
     BAD,
     CHOSEN,
@@ -29,6 +28,7 @@ from decisionlog.cli.look import (
     bar,
     columns,
     cut,
+    decided,
     hang,
     mark,
 )
@@ -41,6 +41,8 @@ _ALIKE = 3
 MANY = 60
 """How many lines a terminal gets to see of the decisions."""
 _OPTIONS = 12
+_WORTH_IT = 16
+"""How much room makes it worth while to begin with an error."""
 _A, _B = "magenta", "blue"
 _NAMES = {
     "duration_ms": "took",
@@ -86,7 +88,8 @@ def _head(name: str, style: str, run: Run, screen: Screen) -> Text:
         facts.insert(0, duration(run.duration_ms))
     if run.started_at:
         facts.insert(0, f"{local(run.started_at)} {zone(run.started_at)}")
-    for details in ([*facts, run.id], [*facts, handle(run.id)], [handle(run.id)]):
+    run_id = handle(run.id)
+    for details in ([*facts, run.id], [*facts, run_id], [*facts[1:], run_id], [run_id]):
         if both := across(screen, line, Text(GAP.join(details), QUIET)):
             return both
     return cut(line, screen.width)
@@ -230,20 +233,21 @@ def _line(line: _Line, width: int, screen: Screen) -> Iterator[Text]:
     shown = one or other
     if shown is None:
         return
-    what = choice(shown)
+    chosen = Text(one_line(shown.chosen_option_id or ""), LIVE)
     if one and other and one.chosen_option_id != other.chosen_option_id:
-        what = Text(one_line(one.intent)).append(" → ", QUIET)
-        what.append(one_line(one.chosen_option_id or "nothing"), _A).append(" | ", QUIET)
-        what.append(one_line(other.chosen_option_id or "nothing"), _B)
+        chosen = Text(one_line(one.chosen_option_id or "nothing"), _A).append(" | ", QUIET)
+        chosen.append(one_line(other.chosen_option_id or "nothing"), _B)
     marks = [mark(each).text for each in (one, other) if each]
     if len(marks) == 2 and marks[0].plain == marks[1].plain:
         marks = marks[:1]
     text.append_text(Text(" ").join(marks) if len(marks) == 2 else marks[0]).append(" ")
-    text.append_text(what)
+    intent = Text(one_line(shown.intent) or "(no intent)")
+    text.append_text(decided(intent, chosen, screen.width - text.cell_len))
     failed = other if one and other and mark(other).sign == "✗" and mark(one).sign != "✗" else shown
-    if not line.is_alike and failed.outcome and failed.outcome.error:
-        text.append(f"{GAP}{one_line(failed.outcome.error)}", BAD)
-    yield text if screen.piped else cut(text, screen.width)
+    left = screen.width - text.cell_len - len(GAP)
+    if not line.is_alike and failed.outcome and failed.outcome.error and left >= _WORTH_IT:
+        text.append(GAP).append_text(cut(Text(one_line(failed.outcome.error), BAD), left))
+    yield text
 
 
 def _metrics(changed: Sequence[MetricDifference]) -> Iterator[Text]:

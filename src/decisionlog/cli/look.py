@@ -104,6 +104,14 @@ def across(screen: Screen, left: Text, right: Text) -> Text | None:
     return Text.assemble(left, " " * room, right) if room >= len(GAP) else None
 
 
+def decided(intent: Text, chosen: Text, room: int) -> Text:
+    """An intent and what was chosen; it is the intent that is cut when both don't fit."""
+    if not chosen:
+        return cut(intent, room)
+    left = room - len(" → ") - chosen.cell_len
+    return Text.assemble(cut(intent, max(left, room // 3)), (" → ", QUIET), chosen)
+
+
 class Column(NamedTuple):
     """A column of a table: its title, and a cell for each row."""
 

@@ -38,6 +38,7 @@ from decisionlog.cli.look import (
     across,
     bar,
     cut,
+    decided,
     hang,
 )
 from decisionlog.cli.output import Screen
@@ -61,7 +62,7 @@ _LABELS = {
     SuggestionType.JUDGEMENT: "judged",
     SuggestionType.FIX: "fix",
     SuggestionType.ELSEWHERE: "elsewhere",
-    SuggestionType.OPTION: "not tried",
+    SuggestionType.OPTION: "option",
     SuggestionType.CONTEXT: "missing",
     SuggestionType.TIME: "slow",
     SuggestionType.CONSTRAINT: "constraint",
@@ -157,13 +158,16 @@ def _chain(links: Sequence[Link], screen: Screen) -> Iterator[Text]:
         line = Text.assemble("  ", mark.text, " ")
         line.append(f"{one_line(link.decision_id):{min(width, 24)}}", QUIET).append(GAP)
         line.append("  " * min(depth, _DEEPEST))
-        intent, arrow, chosen = one_line(link.summary).rpartition(" → ")
-        line.append(intent or chosen, STRONG if link.relation == "here" else "")
-        if arrow:
-            line.append(arrow, QUIET).append(chosen, LIVE)
+        intent, _, chosen = one_line(link.summary).rpartition(" → ")
+        intent, chosen = (intent, chosen) if intent else (chosen, "")
+        style = STRONG if link.relation == "here" else ""
+        room = screen.width - line.cell_len
+        line.append_text(decided(Text(intent, style), Text(chosen, LIVE), room))
         error = Text(one_line(link.error or ""), BAD)
-        if screen.piped or line.cell_len + len(GAP) + error.cell_len <= screen.width:
-            yield line.append(GAP if error else "").append_text(error)
+        if not error:
+            yield line
+        elif screen.piped or line.cell_len + len(GAP) + error.cell_len <= screen.width:
+            yield line.append(GAP).append_text(error)
         else:
             yield cut(line, screen.width)
             below = Text(" " * (6 + min(width, 24) + 2 * min(depth, _DEEPEST)))
@@ -261,10 +265,10 @@ def _contrast(found: Contrast, screen: Screen) -> Iterator[Text]:
     for name, sides in (("only here", found.only_here), ("only there", found.only_there)):
         for side in sides[:3]:
             line = Text.assemble("  ", OUTCOME[side.outcome].text, (f" {name}{GAP}", QUIET))
-            line.append(one_line(side.intent))
-            if side.chosen_option_id:
-                line.append(" → ", QUIET).append(one_line(side.chosen_option_id), LIVE)
-            line.append(f"{GAP}{one_line(side.decision_id)}", QUIET)
-            yield line if screen.piped else cut(line, screen.width)
+            where = Text(f"{GAP}{one_line(side.decision_id)}", QUIET)
+            chosen = Text(one_line(side.chosen_option_id or ""), LIVE)
+            room = screen.width - line.cell_len - where.cell_len
+            line.append_text(decided(Text(one_line(side.intent)), chosen, room))
+            yield line.append_text(where)
         if len(sides) > 3:
             yield Text(f"    {number(len(sides) - 3)} more {name}", QUIET)
