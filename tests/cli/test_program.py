@@ -79,6 +79,11 @@ def test_usage(recorded: Recorded) -> None:
         ["ls", "--since", "9999-99-99"],
         ["ls", "--limit", "-1"],
         ["show", "last", recorded.path, "more"],
+        ["why", "last", recorded.path, "more"],
+        ["diff", "last"],
+        ["prune", recorded.path],
+        ["prune", "--older-than", "yesterday", recorded.path],
+        ["prune", "--keep", "-1", recorded.path],
     ):
         result = decisionlog(*arguments)
         assert (result.returncode, result.stdout) == (2, ""), arguments
@@ -88,9 +93,12 @@ def test_usage(recorded: Recorded) -> None:
     assert re.findall(r"^  (\w+)  ", result.stdout, re.MULTILINE) == [
         "check",
         "demo",
+        "diff",
         "ls",
+        "prune",
         "show",
         "tail",
+        "why",
     ]
 
 

@@ -1,35 +1,8 @@
-"""Answers from recorded runs: why one failed, where two of them part, what mattered."""
+"""What the Builder learns from runs: why one failed, which options pay, what to change.
 
-from decisionlog.analysis.advice import Suggestion, SuggestionType
-from decisionlog.analysis.causes import Cause, CauseKind
-from decisionlog.analysis.chains import Link
-from decisionlog.analysis.comparison import (
-    Comparison,
-    Difference,
-    MetricDifference,
-    SettingDifference,
-    Side,
-    compare,
-)
-from decisionlog.analysis.elsewhere import Contrast, Elsewhere
-from decisionlog.analysis.explanation import FailureExplanation, explain
-from decisionlog.analysis.summary import summarize
+`explain`, `compare` and `summarize`, for one run or two, need nothing but the core.
+"""
 
-__all__ = [
-    "Cause",
-    "CauseKind",
-    "Comparison",
-    "Contrast",
-    "Difference",
-    "Elsewhere",
-    "FailureExplanation",
-    "Link",
-    "MetricDifference",
-    "SettingDifference",
-    "Side",
-    "Suggestion",
-    "SuggestionType",
-    "compare",
-    "explain",
-    "summarize",
-]
+from decisionlog.analysis.one import Comparison, FailureExplanation, compare, explain, summarize
+
+__all__ = ["Comparison", "FailureExplanation", "compare", "explain", "summarize"]

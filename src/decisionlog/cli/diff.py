@@ -8,8 +8,14 @@ from typing import NamedTuple
 from rich.text import Text
 
 from decisionlog import Decision, Option, Run
-from decisionlog.analysis import Comparison, Difference, MetricDifference, SettingDifference, Side
-from decisionlog.analysis.course import Course
+from decisionlog.analysis.one import (
+    Comparison,
+    Difference,
+    MetricDifference,
+    SettingDifference,
+    Side,
+)
+from decisionlog.analysis.one.course import Course
 from decisionlog.cli import story
 from decisionlog.cli.look import (
     BAD,

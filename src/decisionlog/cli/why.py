@@ -8,7 +8,7 @@ from itertools import groupby
 from rich.text import Text
 
 from decisionlog import Run, RunStatus
-from decisionlog.analysis import (
+from decisionlog.analysis.one import (
     Cause,
     CauseKind,
     Contrast,

@@ -11,12 +11,12 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
-from decisionlog.analysis.chains import Link
-from decisionlog.analysis.course import Course, pattern
-from decisionlog.analysis.incidents import REPEATED, Trail, trails
-from decisionlog.analysis.limits import limits
-from decisionlog.analysis.loops import Loop, loops
-from decisionlog.analysis.wording import choice, counted, listed, plain
+from decisionlog.analysis.one.chains import Link
+from decisionlog.analysis.one.course import Course, pattern
+from decisionlog.analysis.one.incidents import REPEATED, Trail, trails
+from decisionlog.analysis.one.limits import limits
+from decisionlog.analysis.one.loops import Loop, loops
+from decisionlog.analysis.one.wording import choice, counted, listed, plain
 from decisionlog.model import Decision, Problem, Run, RunStatus
 
 _NAMED = 50

@@ -9,10 +9,10 @@ from math import inf
 
 from msgspec import Struct
 
-from decisionlog.analysis.causes import Cause, CauseKind
-from decisionlog.analysis.course import Course, place_of
-from decisionlog.analysis.elsewhere import Elsewhere
-from decisionlog.analysis.wording import choice, counted, listed, plain, seconds
+from decisionlog.analysis.one.causes import Cause, CauseKind
+from decisionlog.analysis.one.course import Course, place_of
+from decisionlog.analysis.one.elsewhere import Elsewhere
+from decisionlog.analysis.one.wording import choice, counted, listed, plain, seconds
 from decisionlog.model import Decision, Option, Run, RunStatus
 
 _UNTRIED = 3

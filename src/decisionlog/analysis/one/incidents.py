@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from decisionlog.analysis.course import Course, Place, has_failed, pattern, place_of
+from decisionlog.analysis.one.course import Course, Place, has_failed, pattern, place_of
 from decisionlog.model import Decision
 
 REPEATED = 3

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from msgspec import Struct
 
-from decisionlog.analysis.alignment import align
-from decisionlog.analysis.course import Course, outcome_of, pattern, wording
-from decisionlog.analysis.wording import counted, listed, plain, seconds
+from decisionlog.analysis.one.alignment import align
+from decisionlog.analysis.one.course import Course, outcome_of, pattern, wording
+from decisionlog.analysis.one.wording import counted, listed, plain, seconds
 from decisionlog.model import Decision, Option, Run, RunStatus
 
 _ALIKE = 0.6

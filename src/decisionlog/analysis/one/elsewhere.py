@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 from msgspec import Struct
 
-from decisionlog.analysis.comparison import Comparison, Difference, Side, compare
-from decisionlog.analysis.course import Place, has_failed, kind_of_place, pattern, place_of
+from decisionlog.analysis.one.comparison import Comparison, Difference, Side, compare
+from decisionlog.analysis.one.course import Place, has_failed, kind_of_place, pattern, place_of
 from decisionlog.errors import RunNotFoundError
 from decisionlog.model import Decision, Run, RunStatus
 from decisionlog.store import RunStore

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from decisionlog.analysis.course import Course, has_failed, outcome_of, place_of
-from decisionlog.analysis.wording import choice, plain
+from decisionlog.analysis.one.course import Course, has_failed, outcome_of, place_of
+from decisionlog.analysis.one.wording import choice, plain
 from decisionlog.model import Decision
 
 _LONGEST = 12

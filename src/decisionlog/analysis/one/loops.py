@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from decisionlog.analysis.course import Course, has_failed, place_of
+from decisionlog.analysis.one.course import Course, has_failed, place_of
 from decisionlog.model import Decision
 
 _PERIODS = {1: 4, 2: 6}

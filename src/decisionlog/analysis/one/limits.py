@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
-from decisionlog.analysis.wording import plain, seconds
+from decisionlog.analysis.one.wording import plain, seconds
 from decisionlog.model import Problem, Run, RunStatus
 
 _OUT_OF = {

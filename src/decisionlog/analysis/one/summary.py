@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from decisionlog.analysis.causes import candidates
-from decisionlog.analysis.course import Course, has_failed
-from decisionlog.analysis.wording import choice, plain, seconds
+from decisionlog.analysis.one.causes import candidates
+from decisionlog.analysis.one.course import Course, has_failed
+from decisionlog.analysis.one.wording import choice, plain, seconds
 from decisionlog.model import Decision, Run, RunSummary
 
 _KEPT = 10

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from decisionlog.analysis.advice import Suggestion, decisions_to_look_at, suggestions
-from decisionlog.analysis.causes import Cause, candidates
-from decisionlog.analysis.chains import Link, chain
-from decisionlog.analysis.comparison import words_of
-from decisionlog.analysis.course import Course
-from decisionlog.analysis.elsewhere import Contrast, Elsewhere, contrast, elsewhere, others
-from decisionlog.analysis.wording import counted, listed, plain
+from decisionlog.analysis.one.advice import Suggestion, decisions_to_look_at, suggestions
+from decisionlog.analysis.one.causes import Cause, candidates
+from decisionlog.analysis.one.chains import Link, chain
+from decisionlog.analysis.one.comparison import words_of
+from decisionlog.analysis.one.course import Course
+from decisionlog.analysis.one.elsewhere import Contrast, Elsewhere, contrast, elsewhere, others
+from decisionlog.analysis.one.wording import counted, listed, plain
 from decisionlog.model import Run, RunStatus
 from decisionlog.store import RunStore
 
