@@ -21,7 +21,15 @@ from tests.cli.terminal import (
     started,
 )
 
-VIEWS = [["ls"], ["show", "--full"], ["tail"], ["check"]]
+VIEWS = [
+    ["ls"],
+    ["show", "--full"],
+    ["why"],
+    ["why", "--full"],
+    ["diff", "last", "last", "--full"],
+    ["tail"],
+    ["check"],
+]
 
 
 def python(script: str) -> subprocess.CompletedProcess[str]:
@@ -113,7 +121,7 @@ def test_it_runs_within_a_program_as_well(recorded: Recorded) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes")
 @pytest.mark.parametrize("options", [[], ["--json"]])
-@pytest.mark.parametrize("command", ["ls", "show", "tail", "check"])
+@pytest.mark.parametrize("command", ["ls", "show", "why", "tail", "check"])
 def test_a_reader_who_has_seen_enough_ends_it_quietly(
     recorded: Recorded, command: str, options: list[str]
 ) -> None:

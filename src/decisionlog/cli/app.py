@@ -30,6 +30,7 @@ from decisionlog import (
 )
 from decisionlog.cli import listing, live, pruning, select, story
 from decisionlog.cli.decision import Depth
+from decisionlog.cli.look import fitting
 from decisionlog.cli.output import hush, put_json, put_json_line, say, stdout
 from decisionlog.cli.text import counted
 
@@ -227,7 +228,7 @@ def why(run: str | None, directory: str | None, full: bool, as_json: bool) -> No
         put_json(found)
         return
     screen = stdout()
-    for line in lines_of(loaded, found, screen, full=full):
+    for line in fitting(lines_of(loaded, found, screen, full=full), screen):
         screen.put(line)
 
 
@@ -257,7 +258,7 @@ def diff(a: str, b: str, directory: str | None, full: bool, as_json: bool) -> No
         put_json(found)
         return
     screen = stdout()
-    for line in lines_of(one, other, found, screen, full=full):
+    for line in fitting(lines_of(one, other, found, screen, full=full), screen):
         screen.put(line)
 
 

@@ -47,6 +47,7 @@ _ALIKE = 3
 MANY = 60
 """How many lines a terminal gets to see of the decisions."""
 _OPTIONS = 12
+_NAME = 28
 _WORTH_IT = 16
 """How much room makes it worth while to begin with an error."""
 _A, _B = "magenta", "blue"
@@ -98,7 +99,7 @@ def _head(name: str, style: str, run: Run, screen: Screen) -> Text:
     for details in ([*facts, run.id], [*facts, run_id], [*facts[1:], run_id], [run_id]):
         if both := across(screen, line, Text(GAP.join(details), QUIET)):
             return both
-    return cut(line, screen.width)
+    return line
 
 
 def _setting(setting: SettingDifference, screen: Screen) -> Iterator[Text]:
@@ -139,15 +140,15 @@ def _options(a: Side, b: Side, screen: Screen) -> Iterator[Text]:
     chosen = (a.chosen_option_id, b.chosen_option_id)
     shown = ids if screen.piped else sorted(ids, key=lambda each: each not in chosen)[:_OPTIONS]
     shown = [each for each in ids if each in shown]
+    room = screen.width if screen.piped else _NAME
     table = [
-        Column("  OPTION", [Text("  ") + cut(Text(one_line(each)), 28) for each in shown]),
+        Column("  OPTION", [Text("  ") + cut(Text(one_line(each)), room) for each in shown]),
         Column("A", [_confidence(a, each) for each in shown]),
         Column("B", [_confidence(b, each) for each in shown]),
         Column("", [_described(a, b, each) for each in shown]),
     ]
     yield Text()
-    for line in columns(table):
-        yield line if screen.piped else cut(line, screen.width)
+    yield from columns(table)
     if len(ids) > len(shown):
         yield Text(f"  {number(len(ids) - len(shown))} more: --full shows all", QUIET)
 

@@ -5,7 +5,7 @@ A state has a mark besides its colour, so that it can be told without colours as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rich.text import Text
@@ -110,6 +110,12 @@ def decided(intent: Text, chosen: Text, room: int) -> Text:
         return cut(intent, room)
     left = room - len(" → ") - chosen.cell_len
     return Text.assemble(cut(intent, max(left, room // 3)), (" → ", QUIET), chosen)
+
+
+def fitting(lines: Iterable[Text], screen: Screen) -> Iterator[Text]:
+    """The lines, none of them longer than the screen is wide."""
+    for line in lines:
+        yield line if screen.piped else cut(line, screen.width)
 
 
 class Column(NamedTuple):

@@ -49,6 +49,7 @@ _CAUSES, _RECOVERED, _SUGGESTIONS, _PLACES, _OPTIONS = 5, 3, 8, 3, 5
 _TEXT_LINES = 4
 _IDS = 4
 _DEEPEST = 6
+_NAME = 24
 _MARKS = {
     CauseKind.FAILURE: FAILURE,
     CauseKind.REPETITION: Mark("◆", BAD),
@@ -147,7 +148,7 @@ def _cause(cause: Cause, screen: Screen, place: Text, *, full: bool, first: bool
     reasons = "; ".join(map(one_line, cause.reasons))
     yield from hang(screen, rest, rest, Text(reasons, QUIET), lines=lines)
     if not fits:
-        yield cut(rest + meta, screen.width)
+        yield rest + meta
 
 
 def _chain(links: Sequence[Link], screen: Screen) -> Iterator[Text]:
@@ -169,9 +170,9 @@ def _chain(links: Sequence[Link], screen: Screen) -> Iterator[Text]:
         elif screen.piped or line.cell_len + len(GAP) + error.cell_len <= screen.width:
             yield line.append(GAP).append_text(error)
         else:
-            yield cut(line, screen.width)
+            yield line
             below = Text(" " * (6 + min(width, 24) + 2 * min(depth, _DEEPEST)))
-            yield cut(below + error, screen.width)
+            yield below + error
         depth += link.relation == "inside"
 
 
@@ -217,15 +218,12 @@ def _elsewhere(run: Run, found: FailureExplanation, screen: Screen) -> Iterator[
         decision = run.decision(decision_id)
         if decision is None:
             continue
-        yield cut(
-            Text.assemble(
-                "  ", one_line(decision.intent), (f"{GAP}{one_line(decision_id)}", QUIET)
-            ),
-            screen.width,
-        )
+        where = Text(f"{GAP}{one_line(decision_id)}", QUIET)
+        yield Text.assemble("  ", one_line(decision.intent), where)
         fared.sort(key=lambda each: (-(each.success_rate or 0), -each.chosen))
         shown = fared[:_OPTIONS]
-        width = min(24, max(len(one_line(each.option_id)) for each in shown))
+        width = max(Text(one_line(each.option_id)).cell_len for each in shown)
+        width = width if screen.piped else min(width, _NAME)
         for each in shown:
             here = each.option_id == decision.chosen_option_id
             name = cut(Text(one_line(each.option_id), LIVE if here else ""), width)
@@ -258,7 +256,7 @@ def _contrast(found: Contrast, screen: Screen) -> Iterator[Text]:
             line.append(f"{GAP}{one_line(side.decision_id)}", QUIET)
             if side.error:
                 line.append(f"{GAP}{one_line(side.error)}", BAD)
-            yield line if screen.piped else cut(line, screen.width)
+            yield line
     else:
         common = counted(found.in_common, "decision")
         yield from hang(screen, indent, indent, Text(f"The same choices at {common} in common"))
