@@ -58,7 +58,10 @@ def suggestions(
     """What to try, for the causes that matter; each thing once, the best founded first."""
     found: dict[tuple[object, ...], Suggestion] = {}
     for each in _all(run, course, causes, others):
-        found.setdefault((each.type, each.target, each.decision_id), each)
+        # Tries at one place have the same on the table: that is said once, of the last.
+        decision = course.by_id.get(each.decision_id or "")
+        place = place_of(decision) if decision else None
+        found.setdefault((each.type, each.target, place), each)
     order = list(SuggestionType)
     critical = {problem.id for problem in run.problems if problem.severity == "critical"}
     return sorted(
