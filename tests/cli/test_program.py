@@ -235,6 +235,8 @@ def test_runs_are_completed(recorded: Recorded) -> None:
     assert complete("decisionlog show la", here) == ["plain,last"]
     assert complete(f"decisionlog tail {ids[0][:-2]}", here) == [f"plain,{ids[0]}"]
     assert complete("decisionlog check trac", here) == ["dir,trac"]
+    assert complete("decisionlog why la", here) == ["plain,last"]
+    assert complete(f"decisionlog diff last {ids[1][:-2]}", here) == [f"plain,{ids[1]}"]
     assert complete("decisionlog show ", here / "traces") == ["plain,last"]
     assert "plain,show" in complete("decisionlog s", here)
 

@@ -247,10 +247,10 @@ def diff(a: str, b: str, directory: str | None, full: bool, as_json: bool) -> No
     from decisionlog.analysis import compare
     from decisionlog.cli.diff import diff as lines_of
 
-    path = select.existing(select.directory_of(directory))
+    places = [select.place(each, directory) for each in (a, b)]
 
-    async def load() -> tuple[Run, Run]:
-        return await _load(path, a), await _load(path, b)
+    async def load() -> list[Run]:
+        return [await _load(path, run) for run, path in places]
 
     one, other = anyio.run(load)
     found = compare(one, other)
