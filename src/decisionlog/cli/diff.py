@@ -159,6 +159,8 @@ def _confidence(side: Side, option_id: str) -> Text:
         return Text("not offered", QUIET)
     chosen = side.chosen_option_id == option_id
     sign = (CHOSEN if chosen else OTHER).text
+    if len({each.confidence for each in side.options}) < 2:  # nobody said how sure it was
+        return sign
     style = LIVE if chosen else QUIET
     return Text.assemble(sign, " ", (bar(option.confidence), style), f" {option.confidence:.2f}")
 

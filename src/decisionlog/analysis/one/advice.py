@@ -186,11 +186,12 @@ def _untried(course: Course, decision: Decision) -> Iterator[Suggestion]:
 
 
 def _spoken_for(option: Option, decision: Decision) -> str:
-    chosen = decision.chosen_option
-    confidence = f"confidence {option.confidence:.2f}"
-    if chosen is not None:
-        confidence += f", that of the one chosen {chosen.confidence:.2f}"
-    parts = [plain(option.description, 80), confidence]
+    parts = [plain(option.description, 80)]
+    if len({each.confidence for each in decision.options}) > 1:  # else nobody said anything
+        confidence = f"confidence {option.confidence:.2f}"
+        if (chosen := decision.chosen_option) is not None:
+            confidence += f", that of the one chosen {chosen.confidence:.2f}"
+        parts.append(confidence)
     if option.pros:
         parts.append(f"for it: {listed(option.pros, most=3)}")
     if option.cons:

@@ -16,7 +16,7 @@ from decisionlog.analysis.one.course import Course, pattern
 from decisionlog.analysis.one.incidents import REPEATED, Trail, trails
 from decisionlog.analysis.one.limits import limits
 from decisionlog.analysis.one.loops import Loop, loops
-from decisionlog.analysis.one.wording import choice, counted, listed, plain
+from decisionlog.analysis.one.wording import choice, counted, is_generated, listed, plain
 from decisionlog.model import Decision, Problem, Run, RunStatus
 
 _NAMED = 50
@@ -206,7 +206,8 @@ class _Finder:
             if critical := [p.id for p in problems if p.severity == "critical"]:
                 reasons.append(f"reported as critical: {listed(critical)}")
                 tier = min(tier, 1)
-            if error and len(error) > 8 and error in self.run.narrative:
+            told = "" if is_generated(self.run.narrative) else self.run.narrative
+            if error and len(error) > 8 and error in told:
                 reasons.append("the run's narrative tells of its error")
             if trail.repeated >= REPEATED:
                 reasons.append(f"the same choice failed in the same way {trail.repeated:,} times")

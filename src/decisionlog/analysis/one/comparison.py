@@ -362,7 +362,8 @@ def _difference(found: Difference, *, short: bool = False) -> Iterator[str]:
         error = f": {plain(side.error)}" if side.error else ""
         yield f"  {name} {side.decision_id} → {chosen}, {side.outcome}{error}"
         if not short and side.options:
-            offered = [f"{option.id} {option.confidence:.2f}" for option in side.options]
+            told = len({option.confidence for option in side.options}) > 1
+            offered = [f"{o.id} {o.confidence:.2f}" if told else o.id for o in side.options]
             yield f"    of {listed(offered, most=8)}"
         if not short and side.reasoning:
             yield f"    because {plain(side.reasoning)}"

@@ -13,7 +13,7 @@ from decisionlog.analysis.one.chains import Link, chain
 from decisionlog.analysis.one.comparison import words_of
 from decisionlog.analysis.one.course import Course
 from decisionlog.analysis.one.elsewhere import Contrast, Elsewhere, contrast, elsewhere, others
-from decisionlog.analysis.one.wording import counted, listed, plain
+from decisionlog.analysis.one.wording import counted, is_generated, listed, plain
 from decisionlog.model import Run, RunStatus
 from decisionlog.store import RunStore
 
@@ -153,7 +153,7 @@ def _caveats(run: Run) -> Iterator[str]:
 def _explanation(found: FailureExplanation) -> Iterator[str]:
     yield f"{plain(found.goal_id) or '(no goal)'} {found.status}: {found.run_id}"
     yield found.headline
-    if found.narrative:
+    if found.narrative and not is_generated(found.narrative):
         yield f"As told at its end: {plain(found.narrative, 400)}"
     if found.causes:
         yield "Candidate causes, the strongest evidence first:"

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
-from decisionlog.analysis.one.wording import plain, seconds
+from decisionlog.analysis.one.wording import is_generated, plain, seconds
 from decisionlog.model import Problem, Run, RunStatus
 
 _OUT_OF = {
@@ -39,8 +39,6 @@ _OUT_OF = {
         re.IGNORECASE,
     ),
 }
-_GENERATED = re.compile(r"Run [\w ]+\. Made \d+ decisions?")
-"""A narrative that nobody wrote: it repeats the errors of decisions."""
 _WITHIN = re.compile(
     r"\b(?:within|under|less than|at most|no more than|limit(?:ed)?(?: of| to)?|budget(?: of)?"
     r"|deadline(?: of)?|timeout(?: of)?)[: ]+(\d+(?:\.\d+)?)"
@@ -79,7 +77,7 @@ def limits(run: Run) -> Iterator[Limit]:
     if what := _out_of(f"{kind} {run.error or ''}") or ("time" if kind == "TimeoutError" else ""):
         error = plain(f"{kind}: {run.error}" if run.error else kind, 120)
         told.setdefault(what, []).append((error, "the run ended with this error"))
-    if run.status != RunStatus.COMPLETED and not _GENERATED.match(run.narrative):
+    if run.status != RunStatus.COMPLETED and not is_generated(run.narrative):
         if what := _out_of(run.narrative):
             told.setdefault(what, []).append((plain(run.narrative, 120), "the narrative says so"))
     for what, sources in told.items():

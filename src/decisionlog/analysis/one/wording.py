@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from decisionlog.model import Decision
 
 _LONGEST = 160
+_GENERATED = re.compile(r"Run [\w ]+\. Made \d+ decisions?")
 
 
 def plain(text: str, longest: int = _LONGEST) -> str:
@@ -20,6 +22,11 @@ def plain(text: str, longest: int = _LONGEST) -> str:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def is_generated(narrative: str) -> bool:
+    """Nobody wrote it, so it says no more than the records do: it repeats their errors."""
+    return _GENERATED.match(narrative) is not None
 
 
 def choice(decision: Decision, longest: int = 90) -> str:
