@@ -81,6 +81,18 @@ def test_numbers_and_paths_in_an_intent_do_not_matter_where_nothing_fits_better(
     assert found.differences == []
 
 
+def test_labels_that_share_words_are_not_the_same_place() -> None:
+    found = compare(run(("Choose a search strategy", "a")), run(("Choose an output strategy", "b")))
+    assert found.aligned == []
+
+
+def test_a_sentence_with_other_words_in_it_is() -> None:
+    said = "I will now look at all the files in the folder and {} what they say"
+    found = compare(run((said.format("tell you"), "a")), run((said.format("sum up"), "b")))
+    assert found.divergence is not None
+    assert found.divergence.aligned_by == "words"
+
+
 def test_sentences_that_a_model_words_anew_every_time() -> None:
     """Few words of them agree; what was on offer is all that tells."""
     a = run(

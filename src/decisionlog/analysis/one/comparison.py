@@ -203,9 +203,11 @@ def _aligned_by(one: _Step, other: _Step) -> str:
 
 
 def _likeness(one: str, other: str) -> float:
-    """The share of words that two texts have in common (Dice)."""
+    """The share of words that two sentences have in common (Dice); in a label, each word counts."""
     left, right = _words(one), _words(other)
-    return 2 * len(left & right) / (len(left) + len(right)) if left or right else 1.0
+    if min(len(left), len(right)) < _SENTENCE:
+        return 0.0
+    return 2 * len(left & right) / (len(left) + len(right))
 
 
 @lru_cache(maxsize=2**12)
