@@ -28,7 +28,11 @@ def plain(record: dict[str, Any]) -> bytes:
 
 def sealed(record: dict[str, Any]) -> bytes:
     """A line with one."""
-    body = plain(record)[:-2]
+    return sealed_body(plain(record)[:-2])
+
+
+def sealed_body(body: bytes) -> bytes:
+    """The same, of what comes before the checksum."""
     return body + b',"crc":"%08x"}\n' % crc32(body)
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from decisionlog import Run, RunStatus, RunStore, Runtime
 from decisionlog.reading import Scanner
-from decisionlog.records import MAX_LINE_BYTES, AnyRecord
+from decisionlog.records import MAX_ITEMS, MAX_LINE_BYTES, AnyRecord
 from tests import runfiles
 from tests.runfiles import came_out, decided, ended, plain, sealed, started, whole_run
 
@@ -506,6 +506,21 @@ async def test_the_longest_line_and_one_that_is_longer(traces: Path) -> None:
             (3, third, "a line longer than any record"),
             (4, third + len(lines[2]), "before it, record 3 is missing"),
         ]
+
+
+async def test_a_line_with_more_items_than_any_record(traces: Path) -> None:
+    """It took a gigabyte of memory to read."""
+    records = whole_run()
+    records[2]["result"] = ["x"]
+    body = plain(records[2])[:-2]
+    others = body.count(b",") + body.count(b"{") + body.count(b"[")
+    for items, too_many in ((MAX_ITEMS, False), (MAX_ITEMS + 1, True)):
+        numbers = b"1," * (items - others) + b"1"
+        line = runfiles.sealed_body(body.replace(b'"x"', numbers))
+        run = await read(traces, *map(sealed, records[:2]), line, *map(sealed, records[3:]))
+        assert decisions(run) == ([("dec_0", False), ("dec_1", True)] if too_many else BOTH)
+        reasons = ["it has more items than any record", "before it, record 3 is missing"]
+        assert [damage.reason for damage in run.damage] == reasons * too_many
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last", "torn"])

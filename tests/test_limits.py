@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from decisionlog import Decision, Option
-from decisionlog.records import MAX_LINE_BYTES
+from decisionlog.records import MAX_ITEMS, MAX_LINE_BYTES
 from decisionlog.testing import MemorySink
 from tests.keeping import keep, keep_briefly, kept, parts, sound_lines
 from tests.recording import recorded
@@ -173,10 +173,10 @@ def test_a_repr_is_cut() -> None:
 # ------------------------------------------------------------- lines
 
 
-def one_decision(*given: Any, **more: Any) -> Decision:
+def one_decision(*given: Any, max_value_bytes: int = 2**20, **more: Any) -> Decision:
     """A decision that reads back from a line of allowed length."""
     sink = MemorySink()
-    with recorded(sink) as runtime, runtime.run("goal"):
+    with recorded(sink, max_value_bytes=max_value_bytes) as runtime, runtime.run("goal"):
         with runtime.decision(*given, **more):
             pass
         assert runtime.stats().errors == 0
@@ -264,6 +264,20 @@ def test_all_fields_at_the_highest_limit() -> None:
     for text in (made.intent, made.reasoning, made.node_id, outcome.error, outcome.summary):
         assert text is not None
         assert text.startswith("x" * 1000)
+
+
+@pytest.mark.parametrize(("count", "whole"), [(5, True), (6, False)])
+def test_more_items_than_a_line_may_have(count: int, whole: bool) -> None:
+    """They took a gigabyte of whoever read them."""
+    value = [[]] * (MAX_ITEMS // 11)
+    option = Option("a", action_params={"v": value})
+    made = one_decision("d", [option] * count, "a", max_value_bytes=2**22)
+    assert len(made.options) == count
+    for read in made.options:
+        if whole:
+            assert read.action_params == {"v": value}
+        else:
+            assert read.action_params["$cut"].startswith('{"v":[[],[],[]')
 
 
 def test_what_is_below_the_limits_is_not_touched() -> None:

@@ -76,6 +76,32 @@ second.run("goal").__enter__()
     assert "1 records were lost at exit" in result.stderr
 
 
+async def test_what_is_given_up_on_closing_counts_once_whatever_becomes_of_it() -> None:
+    """Closing, and then interpreter exit, each waited for a sink that holds the recorder's thread;
+    `dropped` stayed 0 after closing.
+    """
+    script = """
+from threading import Event
+release, taken = Event(), Event()
+class Blocking(MemorySink):
+    async def write(self, batch):
+        release.wait()
+    async def close(self):
+        taken.set()
+with Runtime(sinks=[Blocking()], close_timeout=0.05) as runtime:
+    with runtime.run("goal"):
+        pass
+given_up = runtime.stats()
+release.set()
+assert taken.wait(30)
+assert runtime.stats() == given_up, runtime.stats()
+print(given_up.accepted, given_up.written, given_up.dropped, given_up.buffered)
+"""
+    result = python(script)
+    assert (result.returncode, result.stdout) == (0, "2 0 2 0\n"), result.stderr
+    assert result.stderr.count("records were") == 1
+
+
 async def test_strict_closing_raises_what_was_lost() -> None:
     script = """
 from decisionlog import WriteError
@@ -101,14 +127,15 @@ for error in (None, KeyError("mine")):
 
 async def test_a_forked_child_starts_clean(traces: Path) -> None:
     script = """
-with Runtime(sys.argv[1], new_run_id=CountingIds(f"p{os.getpid()}_")) as runtime:
+ids = {os.getpid(): CountingIds("parent_")}
+childs = CountingIds("child_")
+with Runtime(sys.argv[1], new_run_id=lambda now: ids.get(os.getpid(), childs)(now)) as runtime:
     with runtime.run("parent") as run:
         with runtime.decision("before the fork") as decision:
             child = os.fork()
             if not child:
                 decision.succeed("not heard")  # inherited: ended
                 assert runtime.current_run is None
-                runtime._new_run_id = CountingIds("child_")
                 with runtime.run("first"), runtime.decision("in the child"):
                     assert runtime.flush_blocking()
                 with runtime.run("second"):

@@ -1,12 +1,15 @@
 """The ids of runs: the caller's, those made up, and those of parents."""
 
 from datetime import datetime
+from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
-from decisionlog import InvalidValueError, Runtime
+from decisionlog import InvalidValueError, RunStatus, RunStore, Runtime
 from decisionlog.testing import MemorySink
+from tests import waiting
 from tests.recording import recorded
 
 # ---------------------------------------------------------------------- ids of runs
@@ -51,6 +54,25 @@ async def test_a_run_id_that_was_used_before(traces: Any) -> None:
         async with runtime.run("again", run_id="mine") as run:
             assert run.id != "mine"
         assert runtime.stats().misused == 1
+
+
+async def test_a_file_system_that_hangs_does_not_hold_an_agent_that_names_its_run(
+    traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the id is new was asked on the event loop's thread."""
+    asked, release = Event(), Event()
+
+    def lexists(path: Path) -> bool:
+        asked.set()
+        return release.wait(waiting.LIMIT)
+
+    async with Runtime(traces, strict=True, wait_timeout=0.01) as runtime:
+        monkeypatch.setattr("os.path.lexists", lexists)
+        async with runtime.run("goal", run_id="mine") as run:
+            assert asked.is_set()
+            assert run.id == "mine"  # it is taken for new
+        release.set()
+    assert (await RunStore(traces).load("mine")).status == RunStatus.COMPLETED
 
 
 async def test_ids_that_are_made_up_badly() -> None:

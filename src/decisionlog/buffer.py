@@ -16,7 +16,7 @@ from zlib import crc32
 from msgspec.structs import force_setattr
 
 from decisionlog.flags import Flag
-from decisionlog.records import SEAL_BYTES, Gap, Record, encode, seal
+from decisionlog.records import MAX_ITEMS, SEAL_BYTES, Gap, Record, encode, seal
 from decisionlog.rescue import encode_within
 from decisionlog.sinks import Chunk
 
@@ -93,6 +93,7 @@ class Buffer:
         self._limit = limit
         self._hard_limit = limit + max(limit // 20, _SLACK)
         self._max_value_bytes = max_value_bytes
+        self._surely_fits = min(max_value_bytes, MAX_ITEMS)
         self._waits = overflow == "wait"
         self._wait_timeout = wait_timeout
         self._now = now
@@ -123,7 +124,7 @@ class Buffer:
                 body = encode(record)
             except Exception:  # what is wrong with it, the other encoder deals with
                 body = b""
-            if not 0 < len(body) <= self._max_value_bytes:
+            if not 0 < len(body) <= self._surely_fits:
                 body = encode_within(record, self._max_value_bytes)
             # As `seal` does, but into memory that is there already.
             head = body[:-1]
@@ -131,18 +132,19 @@ class Buffer:
             # Not one call from here to the break: signal handlers and finalisers run at calls, and
             # what they record must not come in between.
             if log.next_seq == seq:
-                log.lines += head
-                log.lines += crc
+                lines = log.lines
+                lines += head
+                lines += crc
                 log.next_seq = seq + 1
                 break
         if last:
             log.ended = True
-        if len(log.lines) > _CHUNK_BYTES:
+        if len(lines) > _CHUNK_BYTES:
             log.close_chunk()
         if not log.queued:
             self._enqueue(log)
-        self.size += len(body) + SEAL_BYTES
-        if self.size > self._limit:
+        self.size = size = self.size + len(body) + SEAL_BYTES
+        if size > self._limit:
             self.full = True
         return True
 
@@ -266,6 +268,8 @@ class Buffer:
     def wrote(self, chunks: list[Chunk]) -> None:
         """These have been written."""
         with self.lock:
+            if self.closed:  # given up, and told as lost
+                return
             for chunk in chunks:
                 self.written += chunk.records
                 self.bytes += len(chunk.data)
@@ -293,6 +297,7 @@ class Buffer:
             self.closed = self.full = True
             self.dropped, self._taken = self.accepted - self.written, self.written
             self.queue.clear()
+            self.size = 0
             waiters = self._release()
         for flag in waiters:
             flag.set()

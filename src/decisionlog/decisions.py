@@ -10,8 +10,10 @@ from msgspec.structs import force_setattr
 
 from decisionlog.context import Frame, current_in, decision_at, innermost, node_at
 from decisionlog.errors import EndedError, UnknownDecisionError, brief
+from decisionlog.intake import DECISION_TYPES
 from decisionlog.model import Decision, DecisionType, Outcome
 from decisionlog.records import Choice
+from decisionlog.rescue import type_of
 from decisionlog.runs import NO_RUN, NodeHandle, RunHandle, is_cancellation
 from decisionlog.scopes import Binder, Error, Given, Scope
 
@@ -159,7 +161,9 @@ class DecisionHandle(Scope):
             node_id = node_at(frame)
         elif not (plain and type(node_id) is str):
             node_id = intake.text(node_id, "node_id")
-        if kind is not DecisionType.CUSTOM:
+        if kind is not DecisionType.CUSTOM and not (
+            type_of(kind) is str and kind in DECISION_TYPES
+        ):
             kind = intake.decision_type(kind)
         none = type(options) is tuple and not options  # as when they are left out
         options = [] if none else intake.options(options)
@@ -179,7 +183,8 @@ class DecisionHandle(Scope):
         self._said = None
         now, self._started = runtime.clock.now(), runtime.clock.monotonic_ns()
         self.run, self.buffer = run, run.buffer
-        with run.lock:
+        run.lock.acquire()  # at half the price of `with`
+        try:
             self.id = decision_id = f"dec_{run.digest.decided(node_id)}"
             self.ended = False
             run.pending[decision_id] = self
@@ -188,6 +193,8 @@ class DecisionHandle(Scope):
                 constraints, context, old, None, None, run.id,
             )  # fmt: skip
             recorded = run.append(run.log, record)
+        finally:
+            run.lock.release()
         if not recorded or intake.values.interrupts:
             run.recorded(recorded, record)
 
@@ -269,9 +276,12 @@ class DecisionHandle(Scope):
                 latency_ms = (runtime.clock.monotonic_ns() - self._started) / 1e6
                 force_setattr(outcome, "latency_ms", latency_ms)
             force_setattr(outcome, "timestamp", runtime.clock.now())
-            with run.lock:
+            run.lock.acquire()
+            try:
                 run.digest.came_out(self._record, outcome)
                 recorded = run.append(run.log, outcome)
+            finally:
+                run.lock.release()
             if not recorded or runtime.intake.values.interrupts:
                 run.recorded(recorded, outcome)
         except Exception as failure:

@@ -27,11 +27,10 @@ _SINGLE = (str, bytes, Mapping, Option)
 _MOST = 10**15
 """No count or duration is larger, so sums of them are exact and fit 64 bits."""
 _TRACEBACK_FRAMES = 60
-_DECISION_TYPES = {kind.value: kind for kind in DecisionType}
+DECISION_TYPES = {kind.value: kind for kind in DecisionType}
 _SEVERITIES = {severity: severity for severity in SEVERITIES}
 _join = "".join
 _usual = itemgetter("id", "description", "action_type", "pros", "cons", "confidence")
-_USUAL_TYPES = (str, str, str, list, list, float)
 
 
 class Intake:
@@ -102,9 +101,9 @@ class Intake:
 
     def decision_type(self, value: Any) -> DecisionType:
         """One of the types, or its name."""
-        if type_of(value) is str and value in _DECISION_TYPES:
-            return _DECISION_TYPES[value]
-        return self._one_of(_DECISION_TYPES, value, "decision_type", DecisionType.CUSTOM)
+        if type_of(value) is str and value in DECISION_TYPES:
+            return DECISION_TYPES[value]
+        return self._one_of(DECISION_TYPES, value, "decision_type", DecisionType.CUSTOM)
 
     def severity(self, value: Any) -> str:
         """One of the severities."""
@@ -133,16 +132,22 @@ class Intake:
 
     def _all_usual(self, options: list[Any]) -> bool:
         """Whether the options are dicts with the usual keys, and values of the right types. Most
-        are, and it takes but a few questions to find out, answered in C.
+        are, and it takes but a few questions to find out.
         """
         try:
             for option in options:
                 if type_of(option) is not dict or len(option) != 6:
                     return False
-                fields = _, _, _, pros, cons, confidence = _usual(option)
-                if tuple(map(type_of, fields)) != _USUAL_TYPES or not 0 <= confidence <= 1:
+                name, what, action, pros, cons, confidence = _usual(option)
+                if not (
+                    type(name) is type(what) is type(action) is str
+                    and type(pros) is type(cons) is list
+                    and type(confidence) is float
+                    and 0.0 <= confidence <= 1.0
+                ):
                     return False
-                _join(pros + cons)  # raises if one is no text
+                _join(pros)  # raises if one is no text
+                _join(cons)
         except BaseException as error:
             self.values.interrupted_by(error)
             return False
@@ -174,9 +179,9 @@ class Intake:
 
     def choice(self, chosen: Any, options: list[Any]) -> str:
         """The choice, which had better be among the options."""
-        option_id = chosen if type_of(chosen) is str else self.text(chosen, "chosen")
+        option_id: str = chosen if type_of(chosen) is str else self.text(chosen, "chosen")
         for option in options:
-            if (option["id"] if type_of(option) is dict else option.id) == option_id:
+            if (option["id"] if type(option) is dict else option.id) == option_id:
                 return option_id
         if options:
             ids = [option["id"] if type_of(option) is dict else option.id for option in options]

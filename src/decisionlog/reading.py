@@ -31,6 +31,7 @@ from decisionlog.records import (
     RunEnded,
     RunStarted,
     decode,
+    fits,
     started_at,
     unseal,
 )
@@ -107,6 +108,9 @@ class Scanner:
             self._damaged("its checksum does not match")
             pieces = [piece for piece in _JOINT.split(line) if piece != line]
             return [found for piece in pieces for found in self._read(piece)]
+        if not fits(body):
+            self._damaged("it has more items than any record")
+            return []
         try:
             record = decode(body)
         except ValueError as error:

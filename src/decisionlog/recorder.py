@@ -38,6 +38,9 @@ logger = logging.getLogger("decisionlog")
 _TAKE_BYTES = 2**20
 """Joined in one go. More would hold the interpreter lock, and so the agent, for too long."""
 _SYNC_INTERVAL = 0.8
+_LETTING_GO = 0.3
+"""Seconds more than `close_timeout` until whoever waits for a recorder gives it up: what the sinks
+have not taken by then is given up first, and they are closed."""
 
 
 class Settings(Struct, frozen=True):
@@ -89,6 +92,7 @@ class Recorder:
         self.opened = Flag()
         self.closed = Flag()
         self._closing = False
+        self._deadline = inf
         self._lanes = [
             Lane(
                 sink,
@@ -126,8 +130,19 @@ class Recorder:
     def close(self) -> None:
         """Ask it to write what there is and end, within `close_timeout`. Does not wait."""
         self._closing = True
+        self._deadline = min(self._deadline, time.monotonic() + self.settings.close_timeout)
         self._post(self._wake.set)
         self._post(self._hurry.set)
+
+    @property
+    def patience(self) -> float:
+        """After `close`: how many seconds to wait for its end, at the most."""
+        return max(0.0, self._deadline + _LETTING_GO - time.monotonic())
+
+    def abandon(self) -> None:
+        """Wait for it no more, at interpreter exit neither: what is not written by now is lost."""
+        self.buffer.close()
+        _recorders.discard(self)
 
     @property
     def lost(self) -> int:
@@ -158,7 +173,6 @@ class Recorder:
             _recorders.discard(self)
 
     async def _main(self) -> None:
-        deadline = inf
         async with anyio.create_task_group() as self._tasks:
             self._context = copy_context()
             self._loop = asyncio.get_running_loop()
@@ -169,16 +183,15 @@ class Recorder:
                 self._tasks.start_soon(self._keep_synced)
             self._tasks.start_soon(self._all_tried)
             await self._pump()
-            deadline = time.monotonic() + self.settings.close_timeout
-            with anyio.move_on_after(self.settings.close_timeout):
+            with anyio.move_on_after(self._deadline - time.monotonic()):
                 await self._drain()
                 await self._sync(self.settings.durability == "fsync")
             self._tasks.cancel_scope.cancel()
-        await self._close_sinks(deadline)
+        await self._close_sinks()
 
-    async def _close_sinks(self, deadline: float) -> None:
+    async def _close_sinks(self) -> None:
         for lane in self._lanes:
-            with anyio.move_on_after(max(0.1, deadline - time.monotonic())):
+            with anyio.move_on_after(max(0.1, self._deadline - time.monotonic())):
                 await lane.close()
 
     def _make_calls(self) -> None:
@@ -266,7 +279,7 @@ def _close_at_exit() -> None:
     for recorder in recorders:
         recorder.close()
     for recorder in recorders:
-        recorder.closed.wait_blocking(recorder.settings.close_timeout + 1)
+        recorder.closed.wait_blocking(recorder.patience)
         if recorder.lost:
             logger.warning("%d records were lost at exit: %s", recorder.lost, recorder.last_error)
 

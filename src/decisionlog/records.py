@@ -10,11 +10,12 @@ programs is docs/format-v1.md.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
-import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from typing import Annotated, Any, TypeAlias, get_args
 from zlib import crc32
 
@@ -35,6 +36,9 @@ from decisionlog.model import (
 FORMAT = 1
 MAX_LINE_BYTES = 16 * 2**20
 """No record is longer, its checksum aside; a reader may pass over a line that is."""
+MAX_ITEMS = 2**20
+"""No record has more of `,`, `[` and `{`, those in texts included. What lies between them may take
+a hundred times its length in memory, so that a line of 16 MiB could take a gigabyte."""
 SEAL_BYTES = len(b',"crc":"00000000"}')
 
 RUN_ID = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)\Z)[A-Za-z0-9_-]{1,100}", re.ASCII)
@@ -52,7 +56,7 @@ def random_run_id(now: datetime) -> str:
     >>> random_run_id(datetime(2026, 1, 19, 18, 42, 16, 999_999, UTC))[:25]
     'run_20260119_184216_f423f'
     """
-    return f"{now:run_%Y%m%d_%H%M%S_}{now.microsecond:05x}{secrets.token_hex(6)[:11]}"
+    return f"{now:run_%Y%m%d_%H%M%S_}{now.microsecond:05x}{os.urandom(6).hex()[:11]}"
 
 
 def started_at(run_id: str) -> datetime | None:
@@ -162,7 +166,16 @@ encode = msgspec.json.Encoder().encode
 _decode_strictly = msgspec.json.Decoder(Record).decode
 _decode_plain = msgspec.json.Decoder(dict[str, Any]).decode
 _TYPES: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(Record)}
-_fields = {kind: msgspec.structs.fields(kind) for kind in (*get_args(Record), Option)}
+
+
+_fields = cache(msgspec.structs.fields)
+
+
+def fits(body: bytes) -> bool:
+    """Whether a record, without its checksum, is no longer than records are, and no richer."""
+    if len(body) <= MAX_ITEMS:
+        return True
+    return len(body) <= MAX_LINE_BYTES and sum(map(body.count, (b",", b"[", b"{"))) <= MAX_ITEMS
 
 
 def seal(body: bytes) -> bytes:
@@ -223,12 +236,12 @@ def _decode_leniently(body: bytes) -> AnyRecord:
     return record
 
 
-def _fit(given: dict[str, Any], kind: type[Any]) -> Any:
+def _fit(given: dict[str, Any], kind: Any) -> Any:
     """As much of a JSON object as fits the Struct; the rest goes to its `extra`."""
     rest = {key: value for key, value in given.items() if key != "type"}
     known: dict[str, Any] = {}
     extra: dict[str, Any] = {}
-    for spec in _fields[kind]:
+    for spec in _fields(kind):
         if spec.name not in rest:
             continue
         value = rest.pop(spec.name)

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from decisionlog.model import Option
-from decisionlog.records import MAX_LINE_BYTES, VALUE_FIELDS, Record, encode
+from decisionlog.records import VALUE_FIELDS, Record, encode, fits
 
 # As they are, but to a type checker nothing follows from them: values remain `Any`.
 is_a: Callable[[object, Any], bool] = isinstance
@@ -31,7 +31,7 @@ def encode_within(record: Record, max_value_bytes: int) -> bytes:
         if omitted:
             fitted.extra["$omitted"] = omitted
         body = encode(fitted)
-        if len(body) <= MAX_LINE_BYTES or most == 0:
+        if fits(body) or most == 0:
             return body
         limit, most = max(limit // 16, 2**8), most // 10
 

@@ -182,7 +182,7 @@ class RunHandle(Scope):
         tags = intake.tags(tags)
         parent_run_id, parent_decision_id = runtime.parent_of(current_in(runtime), parent)
         now, started = runtime.clock.now(), runtime.clock.monotonic_ns()
-        self.id = run_id = runtime.run_id(run_id, now)
+        self.id = run_id = runtime.ids.new(run_id, now)
         self.status = RunStatus.RUNNING
         self.digest = Digest()
         self.pending = {}

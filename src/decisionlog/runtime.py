@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +19,7 @@ from decisionlog.clock import Clock, SystemClock
 from decisionlog.context import Frame, current_in, decision_at, open_runtimes
 from decisionlog.decisions import DecisionHandle
 from decisionlog.errors import brief
+from decisionlog.ids import RunIds
 from decisionlog.imperative import Imperative
 from decisionlog.intake import Intake
 from decisionlog.interface import Scopes
@@ -33,7 +32,6 @@ from decisionlog.values import Redact, Values
 logger = logging.getLogger("decisionlog")
 Error: TypeAlias = BaseException | None
 Ids: TypeAlias = tuple[str | None, str | None]
-_REMEMBERED_IDS = 10_000
 _RANGES = {
     "flush_interval": (0.001, 60),
     "max_buffer": (2**16, 2**40),
@@ -136,12 +134,11 @@ class Runtime(Imperative):
         self.runs: dict[str, RunHandle] = {}
         self.inert = not enabled or os.environ.get("DECISIONLOG_DISABLED", "") not in ("", "0")
         self._sinks = sinks
-        self._new_run_id = new_run_id
+        self.ids = RunIds(self.path, wait_timeout, new_run_id, self.misuse)
         self._recorder: Recorder | None = None
         self._opened = 0
         self._lock = threading.RLock()
         self._forked_from: Ids = (None, None)
-        self._latest_ids: OrderedDict[str, None] = OrderedDict()
         self._misused = self._errors = 0
         self._last_error: str | None = None
         self._warned: set[type[errors.MisuseError]] = set()
@@ -166,7 +163,7 @@ class Runtime(Imperative):
             # Cancelled all the same (asyncio's own way knows no shield), this leaves early: the
             # recorder goes on, and interpreter exit waits for it.
             with anyio.CancelScope(shield=True):
-                await recorder.closed.wait(self._settings.close_timeout + 1)
+                await recorder.closed.wait(recorder.patience)
             self._check_closed(recorder, error)
 
     def __enter__(self) -> Self:
@@ -181,7 +178,7 @@ class Runtime(Imperative):
 
     def __exit__(self, kind: Any, error: Error, trace: TracebackType | None, /) -> None:
         if recorder := self._close():
-            recorder.closed.wait_blocking(self._settings.close_timeout + 1)
+            recorder.closed.wait_blocking(recorder.patience)
             self._check_closed(recorder, error)
 
     def _open(self) -> Recorder | None:
@@ -200,7 +197,7 @@ class Runtime(Imperative):
 
     def _start_recorder(self) -> Recorder:
         sinks = self._sinks or [FileSink(self.path)]
-        writer = f"w_{os.getpid()}_{secrets.token_hex(6)}"
+        writer = f"w_{os.getpid()}_{os.urandom(6).hex()}"
         self._recorder = Recorder(sinks, writer, self._settings, self.clock.now)
         return self._recorder
 
@@ -228,6 +225,7 @@ class Runtime(Imperative):
         return self._recorder
 
     def _check_closed(self, recorder: Recorder, error: Error) -> None:
+        recorder.abandon()
         if recorder.lost:
             why = recorder.last_error or "the sink was too slow"
             what = f"{recorder.lost} of {recorder.buffer.accepted} records were not written: {why}"
@@ -298,28 +296,6 @@ class Runtime(Imperative):
         return None if self.inert else self
 
     # ------------------------------------------------------------------ for handles
-
-    def run_id(self, given: object, now: datetime) -> str:
-        """The id of a new run: the caller's, if it will do, or one made up."""
-        if given is not None and self._is_new_id(given, os.path.lexists):
-            return str(given)
-        made_up = self._new_run_id(now)
-        return made_up if self._is_new_id(made_up) else random_run_id(now)
-
-    def _is_new_id(self, run_id: object, exists: Callable[[Path], bool] = lambda _: False) -> bool:
-        with self._lock:
-            if type(run_id) is not str or not RUN_ID.fullmatch(run_id):
-                problem = "is not 1 to 100 of A-Z a-z 0-9 _ -"
-            elif run_id in self._latest_ids or exists(self.path / "runs" / f"{run_id}.jsonl"):
-                problem = "was used before"
-            else:
-                self._latest_ids[run_id] = None
-                if len(self._latest_ids) > _REMEMBERED_IDS:
-                    self._latest_ids.popitem(last=False)
-                return True
-        what = f"run_id {brief(run_id)} {problem}; another is made up"
-        self.misuse(errors.InvalidValueError, what)
-        return False
 
     def parent_of(self, frame: Frame | None, given: object) -> Ids:
         """The ids of the run and the decision that a new run is part of."""

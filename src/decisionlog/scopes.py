@@ -76,11 +76,11 @@ class Scope(ABC):
     def __exit__(self, kind: Kind, error: Error, trace: TracebackType | None, /) -> None:
         if self._intruders:
             self._intruders -= 1
-        else:
+        elif not self.ended:
             self.end(error)
-        buffer = self.buffer
-        if buffer is not None and buffer.full and error is None and _may_block():
-            buffer.wait_for_room_blocking()
+            buffer = self.buffer
+            if buffer is not None and buffer.full and error is None and _may_block():
+                buffer.wait_for_room_blocking()
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -96,11 +96,11 @@ class Scope(ABC):
     async def __aexit__(self, kind: Kind, error: Error, trace: TracebackType | None, /) -> None:
         if self._intruders:
             self._intruders -= 1
-        else:
+        elif not self.ended:
             self.end(error)
-        buffer = self.buffer
-        if buffer is not None and buffer.full and error is None:
-            await buffer.wait_for_room()
+            buffer = self.buffer
+            if buffer is not None and buffer.full and error is None:
+                await buffer.wait_for_room()
 
     def __call__(self, function: F) -> F:
         """Decorate a coroutine function, a generator function of either kind, or a plain function:

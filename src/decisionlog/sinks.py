@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
@@ -231,7 +230,7 @@ class _RunFile:
         except FileExistsError:
             # Another process took the same id at the same moment. Nobody but its writer ever
             # appends to a run, so this one goes beside it.
-            name = f"{self.path.stem[:90]}-{secrets.token_hex(4)}.jsonl"
+            name = f"{self.path.stem[:90]}-{os.urandom(4).hex()}.jsonl"
             self.path = self.path.with_name(name)
             self._descriptor = os.open(self.path, flags | os.O_CREAT | os.O_EXCL, 0o600)
         except FileNotFoundError:  # someone cleared the directory away

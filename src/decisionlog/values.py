@@ -56,7 +56,6 @@ _PLAIN: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (os.PathLike, os.fsdecode),
 )
 """Types that are recorded as values of others."""
-_KEYS = frozenset({str})
 _ATOMS = frozenset({str, int, bool, type(None)})
 _LISTS = frozenset({list, tuple, set, frozenset, range})
 _FIELDS = ("__struct_fields__", "__attrs_attrs__", "_fields")  # of msgspec, attrs, named tuples
@@ -92,17 +91,13 @@ class Values:
         if self.hook is None:
             kind = type_of(value)
             if kind is dict:
-                # Nearly all are as simple as this, and these questions are answered in C.
-                copy = value.copy()
-                try:
-                    if (
-                        self.harmless.issuperset(copy)
-                        and _ATOMS.issuperset(map(type, copy.values()))
-                        and _KEYS.issuperset(map(type, copy))
-                    ):
-                        return copy
-                except BaseException as error:
-                    self.interrupted_by(error)
+                # Nearly all are as simple as this: what is too large shows in the encoding.
+                copy, harmless = value.copy(), self.harmless
+                for key, item in copy.items():
+                    if type(key) is not str or key not in harmless or type(item) not in _ATOMS:
+                        break
+                else:
+                    return copy
                 if (flat := self.flat(value, _FEW, self.max_bytes)) is not None:
                     return flat
             elif kind is str or kind is bool or value is None:

@@ -77,18 +77,11 @@ def tell(ended: Ended, what: str, *, close: bool) -> None:
     )  # fmt: skip
 
 
-TWICE = (
-    "closing waits a second longer than close_timeout for a recorder whose thread is held, and "
-    "interpreter exit as long once more, for the same records"
-)
-held = pytest.mark.xfail(strict=True, reason=TWICE)
 closed = pytest.mark.parametrize("close", [True, False], ids=["closed", "never closed"])
 
 
 @closed
-@pytest.mark.parametrize(
-    "how", ["awaits", pytest.param("shields", marks=held), pytest.param("blocks", marks=held)]
-)
+@pytest.mark.parametrize("how", ["awaits", "shields", "blocks"])
 @pytest.mark.parametrize("where", ["open", "write", "flush", "close"])
 def test_a_sink_that_hangs(tmp_path: Path, where: str, how: str, close: bool) -> None:
     ended = end(tmp_path, close=close, hang=[where, how])
@@ -115,10 +108,6 @@ def test_a_file_system_that_hangs(tmp_path: Path, close: bool) -> None:
     tell(slowest, f"a file system that hangs at any of {len(numbers)} requests", close=close)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="whether the caller's run_id is new is asked of the file system on the agent's thread",
-)
 def test_a_file_system_that_hangs_does_not_stop_an_agent_that_names_its_run(tmp_path: Path) -> None:
     with mounts.hanging(tmp_path / "disk", 1):
         ended = end(tmp_path, close=True, run_id="mine")

@@ -87,10 +87,6 @@ def test_bombs(tmp_path: Path) -> None:
     told("bombs", costs)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a line of 16 MiB may hold 5 million containers, which take 0.9 GB: MAX_LINE_BYTES",
-)
 def test_lines_that_grow_in_memory(tmp_path: Path) -> None:
     names = sized(["empty lists"], list(AMPLIFIED))
     costs = read([make(tmp_path, name, AMPLIFIED[name]()) for name in names])
