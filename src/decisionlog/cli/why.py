@@ -141,7 +141,8 @@ def _cause(cause: Cause, screen: Screen, place: Text, *, full: bool, first: bool
         yield from hang(screen, head, rest, what)
     lines = None if full else _TEXT_LINES
     if cause.error or cause.error_type:
-        error = error_text(cause.error_type, cause.error)
+        said = one_line(cause.error or "") if cause.recovered and not full else cause.error
+        error = error_text(cause.error_type, said)
         yield from hang(
             screen, rest, rest, error, lines=1 if cause.recovered and not full else lines
         )

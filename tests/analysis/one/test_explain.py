@@ -56,6 +56,24 @@ def test_a_success_elsewhere_recovers_nothing() -> None:
     assert not the_first(script).recovered
 
 
+def test_without_an_intent_nothing_tells_that_it_is_the_same_place() -> None:
+    def script(agent: Agent) -> None:
+        agent.decide("", "a", error="the text is not there")
+        agent.decide("", "b")
+
+    [cause] = causes(script)
+    assert not cause.recovered
+    assert cause.summary == "(no intent) → a failed"
+
+
+def test_the_same_menu_is_not_suggested_for_every_failure() -> None:
+    def script(agent: Agent) -> None:
+        agent.decide("Look here", "a", error="nothing")
+        agent.decide("Look there", "a", error="a stone")
+
+    assert suggested(script, SuggestionType.OPTION) == ["b", "c"]
+
+
 def test_nor_does_one_that_came_before() -> None:
     def script(agent: Agent) -> None:
         agent.decide("Fetch a.txt", "a")

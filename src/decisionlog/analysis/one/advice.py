@@ -58,15 +58,22 @@ def suggestions(
     """What to try, for the causes that matter; each thing once, the best founded first."""
     found: dict[tuple[object, ...], Suggestion] = {}
     for each in _all(run, course, causes, others):
-        # Tries at one place have the same on the table: that is said once, of the last.
-        decision = course.by_id.get(each.decision_id or "")
-        place = place_of(decision) if decision else None
-        found.setdefault((each.type, each.target, place), each)
+        found.setdefault((each.type, each.target, _offered(each, course)), each)
     order = list(SuggestionType)
     critical = {problem.id for problem in run.problems if problem.severity == "critical"}
     return sorted(
         found.values(), key=lambda each: (order.index(each.type), each.target not in critical)
     )
+
+
+def _offered(suggestion: Suggestion, course: Course) -> object:
+    """What makes two suggestions of one target two: not that the same options lay on the table
+    once more.
+    """
+    decision = course.by_id.get(suggestion.decision_id or "")
+    if decision is None or suggestion.type is not SuggestionType.OPTION:
+        return place_of(decision) if decision else None
+    return frozenset(option.id for option in decision.options)
 
 
 def decisions_to_look_at(course: Course, causes: Sequence[Cause]) -> list[Decision]:
@@ -175,11 +182,12 @@ def _untried(course: Course, decision: Decision) -> Iterator[Suggestion]:
     }
     left = [option for option in decision.options if option.id not in tried]
     left.sort(key=lambda option: -option.confidence)
+    lay_there = f"on the table at {decision.id}, not tried"
     for option in left[:_UNTRIED]:
         yield Suggestion(
             SuggestionType.OPTION,
             option.id,
-            f"on the table at {decision.id}, not tried: {_spoken_for(option, decision)}",
+            ": ".join(filter(None, (lay_there, _spoken_for(option, decision)))),
             decision.id,
             [decision.id],
         )

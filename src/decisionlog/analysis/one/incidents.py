@@ -135,7 +135,7 @@ class _Recovery:
                 return instead.id, f"{instead.id} took its place"
             seen.add(instead.id)
             instead = self._instead.get(instead.id)
-        later = self._successes.get(place_of(failed))
+        later = self._successes.get(place_of(failed)) if failed.intent.strip() else None
         if later is not None and self._course.ended_before(failed, later):
             return later.id, f"{later.id} succeeded later at the same place"
         for above in self._course.parents(failed):
@@ -168,7 +168,8 @@ def _together(incidents: list[Incident]) -> Iterator[Trail]:
 
 
 def _keys(incident: Incident) -> Iterator[object]:
-    yield place_of(incident.top)
+    if incident.top.intent.strip():  # without one, nothing tells what place it is
+        yield place_of(incident.top)
     if error := error_pattern(incident.top):
         yield error
     yield "id", incident.top.id
