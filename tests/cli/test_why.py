@@ -11,6 +11,7 @@ from decisionlog import Option, RunStore, Runtime
 from decisionlog.analysis import explain
 from tests.cli.recorded import Recorded, plain
 from tests.cli.terminal import decisionlog, needs_terminal, on_terminal
+from tests.runfiles import came_out, decided, sealed, started, write
 
 
 def why(*args: object) -> str:
@@ -147,3 +148,38 @@ def test_a_terminal_gets_the_main_things_unless_it_asks_for_all(traces: Path) ->
     assert "  3 more: --full shows all" in on_terminal("why", traces).text
     told = sections(why("--full", traces))["Why"]
     assert [line.split()[0] for line in told if "failed" in line] == list("12345678")
+
+
+def test_a_run_whose_process_died(traces: Path) -> None:
+    write(
+        traces,
+        "made",
+        *map(
+            sealed,
+            [
+                started(),
+                decided(0, 2, intent="Load"),
+                came_out(0, 3),
+                decided(1, 4, intent="Write"),
+                decided(2, 5, intent="Render", parent_id="dec_1"),
+            ],
+        ),
+    )
+    told = sections(why(traces))
+    assert told["Why"][0] == (
+        "1 ! Interrupted: the process died while 2 decisions had no outcome  dec_2 dec_1"
+    )
+    assert told["How it came to that"] == [
+        "  ✓ dec_0  Load",
+        "  … dec_1  Write",
+        "  … dec_2    Render",
+    ]
+
+
+def test_a_run_that_is_in_progress(traces: Path) -> None:
+    with Runtime(traces) as runtime, runtime.run("goal"):
+        with runtime.decision("Look") as decision:
+            decision.fail("it is dark")
+        runtime.flush_blocking()
+        told = sections(why(traces))
+    assert told["What went wrong on the way"][:2] == ["1 ✗ Look failed  dec_0", "    it is dark"]
