@@ -60,12 +60,6 @@ def trails(course: Course) -> list[Trail]:
     return [*_together(lasting), *_together(recovered)]
 
 
-def same_error(one: Decision, other: Decision) -> bool:
-    """Whether two failures say the same, to the letter."""
-    a, b = one.outcome, other.outcome
-    return a is not None and b is not None and bool(a.error) and a.error == b.error
-
-
 def error_pattern(decision: Decision) -> str:
     """What a failure says, without what differs from case to case; "" when it says nothing."""
     outcome = decision.outcome
