@@ -53,6 +53,16 @@ def test_an_insertion_does_not_shift_the_rest(at: int, extra: Choice) -> None:
     assert len(found.aligned) == 4
 
 
+def test_one_more_try_shifts_nothing_though_all_tries_share_their_intent() -> None:
+    a = run(("Plan", "a"), ("Try", "a"), ("Try", "b"), ("Answer", "a"))
+    b = run(("Plan", "b"), ("Try", "c"), ("Try", "a"), ("Try", "b"), ("Answer", "b"))
+    found = compare(a, b)
+    assert [each.a.intent for each in found.differences] == ["Plan", "Answer"]
+    assert [(side.decision_id, side.chosen_option_id) for side in found.only_in_b] == [
+        ("dec_1", "c")
+    ]
+
+
 def test_nothing_in_common() -> None:
     found = compare(run(PLAN, SEARCH), run(READ, ANSWER))
     assert found.aligned == []

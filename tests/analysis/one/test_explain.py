@@ -500,6 +500,14 @@ async def test_options_that_only_share_their_name_are_not_compared(traces: Path)
     assert explain(await store.load(run.id), store).elsewhere == []
 
 
+async def test_so_many_runs_are_read_and_no_more(traces: Path) -> None:
+    async with Runtime(traces) as runtime:
+        ids = [await a_run(runtime, "far", well=False) for _ in range(53)]
+    store = RunStore(traces)
+    found = explain(await store.load(ids[0]), store)
+    assert set(found.compared_with) == set(ids[-50:])
+
+
 async def test_the_only_run_of_its_goal(traces: Path) -> None:
     async with Runtime(traces) as runtime:
         run_id = await a_run(runtime, "far", well=False)
