@@ -21,7 +21,15 @@ from tests.cli.terminal import (
     started,
 )
 
-VIEWS = [["ls"], ["show", "--full"], ["tail"], ["check"]]
+VIEWS = [
+    ["ls"],
+    ["show", "--full"],
+    ["why"],
+    ["why", "--full"],
+    ["diff", "last", "last", "--full"],
+    ["tail"],
+    ["check"],
+]
 
 
 def python(script: str) -> subprocess.CompletedProcess[str]:
@@ -79,6 +87,11 @@ def test_usage(recorded: Recorded) -> None:
         ["ls", "--since", "9999-99-99"],
         ["ls", "--limit", "-1"],
         ["show", "last", recorded.path, "more"],
+        ["why", "last", recorded.path, "more"],
+        ["diff", "last"],
+        ["prune", recorded.path],
+        ["prune", "--older-than", "yesterday", recorded.path],
+        ["prune", "--keep", "-1", recorded.path],
     ):
         result = decisionlog(*arguments)
         assert (result.returncode, result.stdout) == (2, ""), arguments
@@ -88,9 +101,12 @@ def test_usage(recorded: Recorded) -> None:
     assert re.findall(r"^  (\w+)  ", result.stdout, re.MULTILINE) == [
         "check",
         "demo",
+        "diff",
         "ls",
+        "prune",
         "show",
         "tail",
+        "why",
     ]
 
 
@@ -105,7 +121,7 @@ def test_it_runs_within_a_program_as_well(recorded: Recorded) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes")
 @pytest.mark.parametrize("options", [[], ["--json"]])
-@pytest.mark.parametrize("command", ["ls", "show", "tail", "check"])
+@pytest.mark.parametrize("command", ["ls", "show", "why", "tail", "check"])
 def test_a_reader_who_has_seen_enough_ends_it_quietly(
     recorded: Recorded, command: str, options: list[str]
 ) -> None:
@@ -219,6 +235,8 @@ def test_runs_are_completed(recorded: Recorded) -> None:
     assert complete("decisionlog show la", here) == ["plain,last"]
     assert complete(f"decisionlog tail {ids[0][:-2]}", here) == [f"plain,{ids[0]}"]
     assert complete("decisionlog check trac", here) == ["dir,trac"]
+    assert complete("decisionlog why la", here) == ["plain,last"]
+    assert complete(f"decisionlog diff last {ids[1][:-2]}", here) == [f"plain,{ids[1]}"]
     assert complete("decisionlog show ", here / "traces") == ["plain,last"]
     assert "plain,show" in complete("decisionlog s", here)
 

@@ -1,10 +1,12 @@
-"""The command line: `decisionlog ls`, `show`, `tail`, `check` and `demo`.
+"""The command line: `decisionlog ls`, `show`, `why`, `diff`, `tail`, `check`, `prune`, `demo`.
 
 ```
 app ──> select     which directory, which run
     ──> listing    the table of runs, and what a check found
     ──> story      one run, decision by decision
+    ──> why, diff  why one failed, and how two differ
     ──> live       one run while it goes on
+    ──> pruning    which runs to remove
     ──> showcase   the demo: its progress, and what it left
          └──> look, text, output    how things look, read and reach the terminal
 ```

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,8 +28,9 @@ from decisionlog import (
     RunSummary,
     __version__,
 )
-from decisionlog.cli import listing, live, select, story
+from decisionlog.cli import listing, live, pruning, select, story
 from decisionlog.cli.decision import Depth
+from decisionlog.cli.look import fitting
 from decisionlog.cli.output import hush, put_json, put_json_line, say, stdout
 from decisionlog.cli.text import counted
 
@@ -57,11 +60,20 @@ class _Program(click.Group):
             ctx.exit(NOT_WELL)
 
 
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _age(text: str) -> timedelta:
+    """How long: a number and a unit."""
+    if ago := re.fullmatch(r"(\d{1,4})([smhdw])", text):
+        return timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+    raise click.BadParameter(f"{text!r} is not like 30m, 2h, 7d or 4w")
+
+
 def _moment(text: str) -> datetime:
     """How long ago, or a date and a time on the clock of this computer."""
-    units = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-    if ago := re.fullmatch(r"(\d{1,4})([smhdw])", text):
-        return datetime.now(UTC) - timedelta(**{units[ago[2]]: int(ago[1])})
+    with suppress(click.BadParameter):
+        return datetime.now(UTC) - _age(text)
     try:
         return datetime.fromisoformat(text).astimezone()
     except (OSError, OverflowError, ValueError):
@@ -80,6 +92,10 @@ _directory_argument = click.argument(
 
 def _json_option(what: str) -> Callable[[F], F]:
     return click.option("--json", "as_json", is_flag=True, help=f"Print {what}.")
+
+
+async def _load(path: Path, run: str | None) -> Run:
+    return await RunStore(path).load(await select.find(path, run))
 
 
 @click.group(cls=_Program, name="decisionlog")
@@ -179,17 +195,70 @@ def show(
     them, what spoke for and against each, and the error.
     """
     run, path = select.place(run, directory)
-
-    async def load() -> Run:
-        return await RunStore(path).load(await select.find(path, run))
-
-    loaded = anyio.run(load)
+    loaded = anyio.run(_load, path, run)
     if as_json:
         put_json(loaded)
         return
     screen = stdout()
     depth = Depth.FULL if full else Depth.USUAL
     for line in story.story(loaded, screen, depth=depth, failed=failed, limit=limit):
+        screen.put(line)
+
+
+@program.command()
+@_run_argument
+@_directory_argument
+@click.option("--full", is_flag=True, help="Leave nothing out.")
+@_json_option("the explanation as JSON")
+def why(run: str | None, directory: str | None, full: bool, as_json: bool) -> None:
+    """Say why a run failed; without RUN, the newest.
+
+    The causes that its records speak for, those with the strongest evidence first; how it came to
+    that; what the records hold against it; and how other runs of the same goal fared which chose
+    otherwise at the same places.
+    """
+    from decisionlog.analysis import explain
+    from decisionlog.cli.why import why as lines_of
+
+    run, path = select.place(run, directory)
+    store = RunStore(path)
+    loaded = anyio.run(_load, path, run)
+    found = explain(loaded, store)
+    if as_json:
+        put_json(found)
+        return
+    screen = stdout()
+    for line in fitting(lines_of(loaded, found, screen, full=full), screen):
+        screen.put(line)
+
+
+@program.command()
+@click.argument("a", metavar="A", shell_complete=select.complete)
+@click.argument("b", metavar="B", shell_complete=select.complete)
+@_directory_argument
+@click.option("--full", is_flag=True, help="Leave nothing out.")
+@_json_option("the comparison as JSON")
+def diff(a: str, b: str, directory: str | None, full: bool, as_json: bool) -> None:
+    """Compare run A with run B, decision by decision.
+
+    Where they first chose differently and what the options were, what only one of them decided, and
+    how their figures differ.
+    """
+    from decisionlog.analysis import compare
+    from decisionlog.cli.diff import diff as lines_of
+
+    places = [select.place(each, directory) for each in (a, b)]
+
+    async def load() -> list[Run]:
+        return [await _load(path, run) for run, path in places]
+
+    one, other = anyio.run(load)
+    found = compare(one, other)
+    if as_json:
+        put_json(found)
+        return
+    screen = stdout()
+    for line in fitting(lines_of(one, other, found, screen, full=full), screen):
         screen.put(line)
 
 
@@ -261,6 +330,43 @@ def check(ctx: click.Context, run: str | None, directory: str | None, as_json: b
         screen.put(listing.balance(checks, path))
     if unreadable or not all(map(listing.is_whole, checks)):
         ctx.exit(NOT_WELL)
+
+
+@program.command()
+@_directory_argument
+@click.option("--older-than", type=_age, metavar="AGE", help="Started longer ago: 30d, 12h.")
+@click.option(
+    "--keep", type=click.IntRange(min=0), metavar="N", help="Never the newest N of all runs."
+)
+@click.option("--dry-run", is_flag=True, help="Only say which; remove nothing.")
+@_json_option("the ids of the runs removed as JSON")
+def prune(
+    directory: str | None,
+    older_than: timedelta | None,
+    keep: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Remove runs for good: those older than AGE, but for the newest N; one of the two is needed.
+
+    Runs that are being written stay.
+    """
+    if older_than is None and keep is None:
+        raise click.UsageError("name --older-than, --keep or both, or every run would be removed")
+    path = select.existing(select.directory_of(directory))
+    store = RunStore(path)
+    if dry_run:
+        removed = anyio.run(pruning.foresee, store, older_than, keep or 0)
+    else:
+        removed = anyio.run(partial(store.prune, older_than=older_than, keep=keep))
+    if as_json:
+        put_json(removed)
+        return
+    screen = stdout()
+    for line in pruning.report(removed, screen):
+        screen.put(line)
+    what = "would be removed" if dry_run else "removed"
+    say(f"{counted(len(removed), 'run')} {what} from {path}")
 
 
 @program.command()

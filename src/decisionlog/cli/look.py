@@ -5,7 +5,7 @@ A state has a mark besides its colour, so that it can be told without colours as
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from rich.text import Text
@@ -42,6 +42,8 @@ STATUS = {
     RunStatus.INTERRUPTED: NOTE,
 }
 SEVERITY = {"critical": FAILURE, "warning": NOTE}
+OUTCOME = {"success": SUCCESS, "failure": FAILURE, "cancelled": CANCELLED, "pending": PENDING}
+"""By the words that the analysis has for it."""
 
 
 def mark(decision: Decision) -> Mark:
@@ -100,6 +102,20 @@ def across(screen: Screen, left: Text, right: Text) -> Text | None:
     if screen.piped:
         return Text.assemble(left, GAP, right)
     return Text.assemble(left, " " * room, right) if room >= len(GAP) else None
+
+
+def decided(intent: Text, chosen: Text, room: int) -> Text:
+    """An intent and what was chosen; it is the intent that is cut when both don't fit."""
+    if not chosen:
+        return cut(intent, room)
+    left = room - len(" → ") - chosen.cell_len
+    return Text.assemble(cut(intent, max(left, room // 3)), (" → ", QUIET), chosen)
+
+
+def fitting(lines: Iterable[Text], screen: Screen) -> Iterator[Text]:
+    """The lines, none of them longer than the screen is wide."""
+    for line in lines:
+        yield line if screen.piped else cut(line, screen.width)
 
 
 class Column(NamedTuple):

@@ -19,7 +19,7 @@ from decisionlog.cli.text import one_line
 
 _PIPE_WIDTH = 10**6
 """Whoever reads a pipe cuts lines as they like."""
-_PLAIN = dict(zip("✓✗⊘…►◆·→●○█░├└─│", "+x-~>#.>*o#.|`-|", strict=True))
+_PLAIN = dict(zip("✓✗⊘…►◆·→●○█░├└─│≠", "+x-~>#.>*o#.|`-|!", strict=True))
 _DEPTH = 200
 """Levels; recorders write 64 at most."""
 _LARGEST = 2**1023

@@ -96,10 +96,11 @@ def review(report: DemoReport, screen: Screen, *, program: str) -> Iterator[Text
     yield Text("\nLook further", STRONG)
     place = _quoted(report.directory)
     commands = {
-        f"ls {place}": "all runs, the newest first",
-        f"show {run_id} {place}": "one of them, decision by decision",
         f"check {place}": "is every record whole and in its place?",
         f"tail {place}": "follow the newest run while an agent is at work",
+        f"ls {place}": "all runs, the newest first",
+        f"show {run_id} {place}": "one of them, decision by decision",
+        f"why {run_id} {place}": "why it failed, and what could be done",
     }
     table = [
         Column("", [Text.assemble(f"  {program} ", (each, LIVE)) for each in commands]),

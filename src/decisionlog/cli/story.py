@@ -64,12 +64,12 @@ def story(
         kept = with_parents([each.id for each in shown if has_failed(each)], shown)
         shown = [each for each in shown if each.id in kept]
     if shown:
-        yield _title("Decisions that failed, and where" if failed else "Decisions")
+        yield heading("Decisions that failed, and where" if failed else "Decisions")
         yield from decisions(shown, screen, depth=depth, limit=limit)
     elif failed:
-        yield _title("No decision failed")
+        yield heading("No decision failed")
     if run.problems:
-        yield _title("Problems")
+        yield heading("Problems")
         for problem in run.problems:
             yield from problem_lines(problem, screen)
     yield from _reservations(run, screen)
@@ -77,8 +77,18 @@ def story(
 
 def head(run: Run, screen: Screen, *, full: bool) -> Iterator[Text]:
     """What a run was about and what came of it, without its decisions."""
+    yield from title(run, screen, full=full)
+    yield Text()
+    for label, text in _facts(run):
+        first = Text(f"  {label:{_LABEL}}", QUIET)
+        lines = _DATA_LINES if label in ("input", "output") and not full else None
+        yield from hang(screen, first, Text(" " * first.cell_len), text, lines=lines)
+
+
+def title(run: Run, screen: Screen, *, full: bool) -> Iterator[Text]:
+    """The goal of a run, how it ended, and what was said of it."""
     mark = STATUS[run.status]
-    title = Text.assemble(
+    name = Text.assemble(
         mark.text,
         " ",
         (one_line(run.goal_id) or "(no goal)", STRONG),
@@ -87,10 +97,10 @@ def head(run: Run, screen: Screen, *, full: bool) -> Iterator[Text]:
     )
     run_id = Text(run.id, QUIET)
     indent, lines = Text("  "), None if full else _TEXT_LINES
-    if line := across(screen, title, run_id):
+    if line := across(screen, name, run_id):
         yield line
     else:
-        yield from hang(screen, Text(), indent, title)
+        yield from hang(screen, Text(), indent, name)
         yield from hang(screen, indent, indent, run_id)
     for words in (run.goal_description, run.narrative):
         if words:
@@ -99,11 +109,6 @@ def head(run: Run, screen: Screen, *, full: bool) -> Iterator[Text]:
         yield from hang(screen, indent, indent, error(run.error_type, run.error), lines=lines)
     if run.traceback:
         yield from traceback(run.traceback, screen, indent, full=full)
-    yield Text()
-    for label, text in _facts(run):
-        first = Text(f"  {label:{_LABEL}}", QUIET)
-        lines = _DATA_LINES if label in ("input", "output") and not full else None
-        yield from hang(screen, first, Text(" " * first.cell_len), text, lines=lines)
 
 
 def _facts(run: Run) -> Iterator[tuple[str, Text]]:
@@ -215,10 +220,11 @@ def _reservations(run: Run, screen: Screen) -> Iterator[Text]:
     if run.status == RunStatus.INTERRUPTED:
         notes.append((NOTE, "the run never ended: its process is gone"))
     if notes:
-        yield _title("Not all of it is here")
+        yield heading("Not all of it is here")
     for mark, note in notes:
         yield from hang(screen, mark.text + Text(" "), Text("  "), Text(note, ODD))
 
 
-def _title(text: str) -> Text:
+def heading(text: str) -> Text:
+    """What the lines below are about."""
     return Text(f"\n{text}", f"{STRONG}")
