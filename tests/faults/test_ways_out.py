@@ -29,6 +29,8 @@ import os, signal, sys, threading, time
 import anyio
 from decisionlog import Runtime
 
+# Ignored by whatever a shell has started in the background, and by what that starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 flavour = sys.argv[2]
 
 def decide(names):
