@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from decisionlog import Option, RunHandle, RunMetrics, RunStatus, RunStore, Runtime
+from decisionlog import Option, RunHandle, RunMetrics, RunStatus, RunStore, RunSummary, Runtime
 from decisionlog.testing import MemorySink
 from tests.recording import recorded
 
@@ -218,3 +218,29 @@ async def test_a_run_that_was_interrupted_is_summed_up_alike(traces: Path) -> No
     async with Runtime(traces) as runtime, runtime.run("goal", run_id="goal-2") as run:
         fill(runtime, run)
     assert told == await summarise(traces, "goal-2")
+
+
+async def test_a_summary_as_text(traces: Path) -> None:
+    async with Runtime(traces) as runtime:
+        async with runtime.run("plan", run_id="made") as run:
+            async with runtime.decision("Which place \x1b[31m", AB, "a") as decision:
+                decision.succeed(summary="A table at eight")
+            async with runtime.decision("Book it", AB, "b") as decision:
+                decision.fail("closed")
+            run.report_problem("critical", "No way to pay")
+            run.report_problem("warning", "Slow")
+            run.fail("Nothing was booked.")
+    assert str(await RunStore(traces).summary("made")).splitlines() == [
+        "plan: failed (made)",
+        "Nothing was booked.",
+        "Key decisions:",
+        "  Book it → b failed: closed",
+        "  Which place \\x1b[31m → a",
+        "Critical problems:",
+        "  No way to pay",
+        "Warnings:",
+        "  Slow",
+        "What worked:",
+        "  A table at eight",
+    ]
+    assert str(RunSummary("bare")) == "(no goal): running (bare)"

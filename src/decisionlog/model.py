@@ -276,3 +276,22 @@ class RunSummary(Struct, frozen=True):
     critical_problems: list[str] = []
     warnings: list[str] = []
     successes: list[str] = []
+
+    def __str__(self) -> str:
+        """For people, a few lines; what a terminal would obey is spelled out."""
+        lines = [f"{self.goal_id or '(no goal)'}: {self.status} ({self.run_id})", self.narrative]
+        for title, texts in (
+            ("Key decisions", self.key_decisions),
+            ("Critical problems", self.critical_problems),
+            ("Warnings", self.warnings),
+            ("What worked", self.successes),
+        ):
+            if texts:
+                lines += [f"{title}:", *(f"  {text}" for text in texts)]
+        return "\n".join(map(_printable, filter(None, lines)))
+
+
+def _printable(line: str) -> str:
+    if line.isprintable():
+        return line
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
