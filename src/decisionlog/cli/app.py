@@ -6,11 +6,9 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +26,7 @@ from decisionlog import (
     RunSummary,
     __version__,
 )
-from decisionlog.cli import listing, live, pruning, select, story
+from decisionlog.cli import arguments, listing, live, pruning, select, story
 from decisionlog.cli.decision import Depth
 from decisionlog.cli.look import fitting
 from decisionlog.cli.output import hush, put_json, put_json_line, say, stdout
@@ -60,40 +58,6 @@ class _Program(click.Group):
             ctx.exit(NOT_WELL)
 
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-def _age(text: str) -> timedelta:
-    """How long: a number and a unit."""
-    if ago := re.fullmatch(r"(\d{1,4})([smhdw])", text):
-        return timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-    raise click.BadParameter(f"{text!r} is not like 30m, 2h, 7d or 4w")
-
-
-def _moment(text: str) -> datetime:
-    """How long ago, or a date and a time on the clock of this computer."""
-    with suppress(click.BadParameter):
-        return datetime.now(UTC) - _age(text)
-    try:
-        return datetime.fromisoformat(text).astimezone()
-    except (OSError, OverflowError, ValueError):
-        raise click.BadParameter(
-            f"{text!r} is neither like 30m, 2h or 7d nor like 2026-01-31 or 2026-01-31T18:00"
-        ) from None
-
-
-_run_argument = click.argument(
-    "run", metavar="[RUN]", required=False, shell_complete=select.complete
-)
-_directory_argument = click.argument(
-    "directory", metavar="[DIR]", required=False, type=click.Path()
-)
-
-
-def _json_option(what: str) -> Callable[[F], F]:
-    return click.option("--json", "as_json", is_flag=True, help=f"Print {what}.")
-
-
 async def _load(path: Path, run: str | None) -> Run:
     return await RunStore(path).load(await select.find(path, run))
 
@@ -109,7 +73,7 @@ def program() -> None:
 
 
 @program.command()
-@_directory_argument
+@arguments.directory_argument
 @click.option("--goal", metavar="GOAL", help="Only runs with this goal id.")
 @click.option(
     "--status",
@@ -119,16 +83,16 @@ def program() -> None:
     help="Only runs which stand like this; may be given several times.",
 )
 @click.option(
-    "--since", type=_moment, metavar="TIME", help="Started then or later: 2h, 2026-01-31."
+    "--since", type=arguments.moment, metavar="TIME", help="Started then or later: 2h, 2026-01-31."
 )
-@click.option("--until", type=_moment, metavar="TIME", help="Started before that.")
+@click.option("--until", type=arguments.moment, metavar="TIME", help="Started before that.")
 @click.option(
     "-n",
     "--limit",
     type=click.IntRange(min=0),
     help=f"At most so many runs, 0 for all.  [default: {_MANY} in a terminal, else all]",
 )
-@_json_option("a list of run summaries as JSON")
+@arguments.json_option("a list of run summaries as JSON")
 def ls(
     directory: str | None,
     goal: str | None,
@@ -168,8 +132,8 @@ def ls(
 
 
 @program.command()
-@_run_argument
-@_directory_argument
+@arguments.run_argument
+@arguments.directory_argument
 @click.option(
     "--failed", is_flag=True, help="Only decisions which failed, and where they were made."
 )
@@ -180,7 +144,7 @@ def ls(
     type=click.IntRange(min=0),
     help=f"At most so many decisions, 0 for all.  [default: {story.MANY} in a terminal, else all]",
 )
-@_json_option("the run as JSON")
+@arguments.json_option("the run as JSON")
 def show(
     run: str | None,
     directory: str | None,
@@ -206,10 +170,10 @@ def show(
 
 
 @program.command()
-@_run_argument
-@_directory_argument
+@arguments.run_argument
+@arguments.directory_argument
 @click.option("--full", is_flag=True, help="Leave nothing out.")
-@_json_option("the explanation as JSON")
+@arguments.json_option("the explanation as JSON")
 def why(run: str | None, directory: str | None, full: bool, as_json: bool) -> None:
     """Say why a run failed; without RUN, the newest.
 
@@ -235,9 +199,9 @@ def why(run: str | None, directory: str | None, full: bool, as_json: bool) -> No
 @program.command()
 @click.argument("a", metavar="A", shell_complete=select.complete)
 @click.argument("b", metavar="B", shell_complete=select.complete)
-@_directory_argument
+@arguments.directory_argument
 @click.option("--full", is_flag=True, help="Leave nothing out.")
-@_json_option("the comparison as JSON")
+@arguments.json_option("the comparison as JSON")
 def diff(a: str, b: str, directory: str | None, full: bool, as_json: bool) -> None:
     """Compare run A with run B, decision by decision.
 
@@ -263,9 +227,9 @@ def diff(a: str, b: str, directory: str | None, full: bool, as_json: bool) -> No
 
 
 @program.command()
-@_run_argument
-@_directory_argument
-@_json_option("each record as a line of JSON")
+@arguments.run_argument
+@arguments.directory_argument
+@arguments.json_option("each record as a line of JSON")
 def tail(run: str | None, directory: str | None, as_json: bool) -> None:
     """Follow a run while it is recorded; without RUN the newest.
 
@@ -292,9 +256,9 @@ def tail(run: str | None, directory: str | None, as_json: bool) -> None:
 
 
 @program.command()
-@_run_argument
-@_directory_argument
-@_json_option("a list of what was found in each run as JSON")
+@arguments.run_argument
+@arguments.directory_argument
+@arguments.json_option("a list of what was found in each run as JSON")
 @click.pass_context
 def check(ctx: click.Context, run: str | None, directory: str | None, as_json: bool) -> None:
     """Verify the files of all runs, or of RUN: checksums, sequence numbers, endings.
@@ -333,13 +297,15 @@ def check(ctx: click.Context, run: str | None, directory: str | None, as_json: b
 
 
 @program.command()
-@_directory_argument
-@click.option("--older-than", type=_age, metavar="AGE", help="Started longer ago: 30d, 12h.")
+@arguments.directory_argument
+@click.option(
+    "--older-than", type=arguments.age, metavar="AGE", help="Started longer ago: 30d, 12h."
+)
 @click.option(
     "--keep", type=click.IntRange(min=0), metavar="N", help="Never the newest N of all runs."
 )
 @click.option("--dry-run", is_flag=True, help="Only say which; remove nothing.")
-@_json_option("the ids of the runs removed as JSON")
+@arguments.json_option("the ids of the runs removed as JSON")
 def prune(
     directory: str | None,
     older_than: timedelta | None,
@@ -380,7 +346,7 @@ def prune(
     show_default=True,
     help="Where the runs go.",
 )
-@_json_option("what came of it as JSON")
+@arguments.json_option("what came of it as JSON")
 @click.pass_context
 def demo(ctx: click.Context, runs: int, seed: int, out: str, as_json: bool) -> None:
     """Watch an agent at work, and look at what it recorded.
