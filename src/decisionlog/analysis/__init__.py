@@ -1,0 +1,22 @@
+"""What the Builder learns from runs: why one failed, which options pay, what to change.
+
+`Analysis`, for many runs, needs the extra `decisionlog[analysis]`, and is only imported when it is
+asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from decisionlog.analysis.many import Analysis
+
+__all__ = ["Analysis"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Analysis":
+        from decisionlog.analysis.many import Analysis
+
+        return Analysis
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
