@@ -1,9 +1,9 @@
 """One cause, one text: what varies from case to case is taken out of errors and intents.
 
 The same patterns run in Python, in DuckDB (RE2) and on Spark (Java), and give the same text
-there. So they use only what means the same in all three: no look-around, no `\\b \\d \\s \\w` (ASCII
-here, Unicode there), no flags, no groups in what is put in. Where a quote only counts after a
-space or a bracket, that one character becomes a space.
+there. So they use only what means the same in all three: no look-around, no classes by letter (the
+digits are ASCII here and Unicode there), no flags, and no groups in what is put in. Where a quote
+only counts after a space or a bracket, that one character becomes a space.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BEFORE = r"(^|[\t-\r ({\[<=:,])"
 PATTERNS: tuple[tuple[str, str], ...] = (
     (r'"[^"]*"', "<text>"),
     (r"`[^`]*`", "<text>"),
-    (r"[\u201c\u201e][^\u201c\u201d]*[\u201c\u201d]".encode().decode("unicode_escape"), "<text>"),
+    (r"[“„][^“”]*[“”]", "<text>"),
     (_BEFORE + r"[bfru]?'[^']*'", " <text>"),  # the apostrophe of "can't" is none
     (r"[A-Za-z][A-Za-z0-9+.-]*://[^\t-\r <>]*", "<url>"),
     (r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", "<email>"),
