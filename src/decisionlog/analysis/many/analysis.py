@@ -15,7 +15,14 @@ from decisionlog.analysis.many import (
     sandbox,
     suggestions,
 )
+from decisionlog.analysis.many.calibration import Calibration
+from decisionlog.analysis.many.changes import Changes
+from decisionlog.analysis.many.choices import Options
+from decisionlog.analysis.many.divergence import Divergence
+from decisionlog.analysis.many.patterns import Goals, Nodes, Patterns
+from decisionlog.analysis.many.sandbox import Answer, QueryError
 from decisionlog.analysis.many.sources import Source, open_tables
+from decisionlog.analysis.many.suggestions import Suggestion
 
 
 class Analysis:
@@ -42,11 +49,11 @@ class Analysis:
         """The four tables, as lazy frames of narwhals."""
         self._sandbox: tuple[Any, Any] | None = None
 
-    def goals(self) -> patterns.Goals:
+    def goals(self) -> Goals:
         """All goals, with how often their runs succeed."""
         return patterns.goals(self.tables)
 
-    def patterns(self, goal_id: str) -> patterns.Patterns:
+    def patterns(self, goal_id: str) -> Patterns:
         """How the runs of a goal end, why they fail, at which nodes, and since when.
 
         Raises:
@@ -54,7 +61,7 @@ class Analysis:
         """
         return patterns.patterns(self.tables, goal_id)
 
-    def nodes(self, goal_id: str | None = None) -> patterns.Nodes:
+    def nodes(self, goal_id: str | None = None) -> Nodes:
         """The nodes, with how often they fail and what they spend in vain.
 
         Raises:
@@ -62,7 +69,7 @@ class Analysis:
         """
         return patterns.nodes(self.tables, goal_id)
 
-    def options(self, goal_id: str | None = None, node_id: str | None = None) -> choices.Options:
+    def options(self, goal_id: str | None = None, node_id: str | None = None) -> Options:
         """Which option pays, at each place.
 
         Raises:
@@ -70,9 +77,7 @@ class Analysis:
         """
         return choices.options(self.tables, goal_id, node_id)
 
-    def calibration(
-        self, goal_id: str | None = None, node_id: str | None = None
-    ) -> calibration.Calibration:
+    def calibration(self, goal_id: str | None = None, node_id: str | None = None) -> Calibration:
         """Whether confidence means anything.
 
         Raises:
@@ -80,7 +85,7 @@ class Analysis:
         """
         return calibration.calibration(self.tables, goal_id, node_id)
 
-    def divergence(self, goal_id: str) -> divergence.Divergence:
+    def divergence(self, goal_id: str) -> Divergence:
         """Where the runs of a goal that succeed part from those that fail.
 
         Raises:
@@ -88,7 +93,7 @@ class Analysis:
         """
         return divergence.divergence(self.tables, goal_id)
 
-    def changes(self, tag: str) -> changes.Changes:
+    def changes(self, tag: str) -> Changes:
         """What got better or worse from each value of a tag (a version, a prompt) to the next.
 
         Raises:
@@ -96,7 +101,7 @@ class Analysis:
         """
         return changes.changes(self.tables, tag)
 
-    def suggest(self, goal_id: str) -> list[suggestions.Suggestion]:
+    def suggest(self, goal_id: str) -> list[Suggestion]:
         """What to change, most gain first; an empty list when the data support nothing.
 
         Raises:
@@ -104,7 +109,7 @@ class Analysis:
         """
         return suggestions.suggest(self.tables, goal_id)
 
-    def sql(self, query: str, *, limit: int | None = None) -> sandbox.Answer:
+    def sql(self, query: str, *, limit: int | None = None) -> Answer:
         """The answer of DuckDB to one SELECT over `runs`, `decisions`, `options` and `problems`; of
         `limit` rows at the most.
 
@@ -114,7 +119,7 @@ class Analysis:
             QueryError: it is no such query, it fails, or the tables are frames of the caller's.
         """
         if self.tables.path is None:
-            raise sandbox.QueryError("SQL is for directories; these frames have engines of their own")
+            raise QueryError("SQL is for directories; these frames have engines of their own")
         if self._sandbox is None:
             scratch = tempfile.TemporaryDirectory(prefix="decisionlog-")
             self._sandbox = sandbox.connect(self.tables.path, Path(scratch.name)), scratch

@@ -19,6 +19,7 @@ from decisionlog.analysis.many.places import (
 from decisionlog.analysis.many.sources import Tables, rows
 from decisionlog.analysis.many.stats import (
     FALSE_FINDINGS,
+    FEW_RUNS,
     Interval,
     Rate,
     Sums,
@@ -151,7 +152,7 @@ def _verdict(bias: float, p_value: float, curve: list[Bin], runs: int) -> Verdic
         return "overconfident" if bias > 0 else "underconfident"
     if any(each.p_value <= FALSE_FINDINGS for each in curve):
         return "miscalibrated"
-    return "in line" if runs >= 20 else None  # noqa: PLR2004
+    return "in line" if runs >= FEW_RUNS else None
 
 
 def _known(tables: Tables, goal_id: str | None, node_id: str | None) -> Any:

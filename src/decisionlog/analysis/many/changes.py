@@ -56,7 +56,9 @@ class Change(Struct, frozen=True):
             told = f"{self.before_rate} → {self.after_rate}, {self.difference}"
         else:
             told = f"{self.before:,.0f} → {self.after:,.0f}"
-        return f"{name}: {told}, p = {self.p_value:.2g}" + (f": {self.verdict}" if self.verdict else "")
+        return f"{name}: {told}, p = {self.p_value:.2g}" + (
+            f": {self.verdict}" if self.verdict else ""
+        )
 
 
 class Step(Struct, frozen=True):
@@ -110,9 +112,7 @@ def changes(tables: Tables, tag: str) -> Changes:
     """
     tags = tables.runs.select("run_id", "tags").explode("tags")
     each = tags.select(
-        "run_id",
-        key=nw.col("tags").struct.field("key"),
-        value=nw.col("tags").struct.field("value"),
+        "run_id", key=nw.col("tags").struct.field("key"), value=nw.col("tags").struct.field("value")
     )
     tagged = each.filter(nw.col("key") == tag)
     runs = tables.runs.join(tagged.select("run_id", "value"), on="run_id", how="inner")
@@ -172,9 +172,7 @@ def _measured(tables: Tables, runs: Frame, tagged: Frame) -> tuple[list[dict[str
     return by_goal, by_node
 
 
-def _tests(
-    measured: tuple[list[dict[str, Any]], ...], before: str, after: str
-) -> Iterable[_Test]:
+def _tests(measured: tuple[list[dict[str, Any]], ...], before: str, after: str) -> Iterable[_Test]:
     by_goal, by_node = measured
     goals = _side_by_side(by_goal, before, after, "goal_id")
     strata = [_counts(old, new) for (_, old, new) in goals]
@@ -195,9 +193,12 @@ def _side_by_side(
     found: list[dict[str, Any]], before: str, after: str, *keys: str
 ) -> list[tuple[Any, dict[str, Any], dict[str, Any]]]:
     """Only what there is of both."""
+
     def of(value: str) -> dict[Any, dict[str, Any]]:
         mine = (row for row in found if row["value"] == value)
-        return {row[keys[0]] if len(keys) == 1 else tuple(row[k] for k in keys): row for row in mine}
+        return {
+            row[keys[0]] if len(keys) == 1 else tuple(row[k] for k in keys): row for row in mine
+        }
 
     old, new = of(before), of(after)
     return [(key, old[key], new[key]) for key in sorted(old.keys() & new.keys())]
@@ -218,7 +219,10 @@ def _amounts(
     what: str, name: str, target: str, old: dict[str, Any], new: dict[str, Any]
 ) -> Iterable[_Test]:
     """Welch's test of the logarithms: such amounts are skewed."""
-    sides = [(row[f"mean_{name}"], row[f"std_{name}"], number(row[f"count_{name}"])) for row in (old, new)]
+    sides = [
+        (row[f"mean_{name}"], row[f"std_{name}"], number(row[f"count_{name}"]))
+        for row in (old, new)
+    ]
     (mean, std, n), (new_mean, new_std, new_n) = sides
     if min(n, new_n) < LEAST or std is None or new_std is None or not (std or new_std):
         return
@@ -233,7 +237,16 @@ def _change(test: _Test, p_value: float) -> Change:
             verdict = "better" if test.after < test.before else "worse"
         ratio = test.after / test.before if test.before > 0 else None
         return Change(
-            test.what, test.target, test.before, test.after, None, None, None, ratio, p_value, verdict
+            test.what,
+            test.target,
+            test.before,
+            test.after,
+            None,
+            None,
+            None,
+            ratio,
+            p_value,
+            verdict,
         )
     gap = difference(test.strata)
     old_k, old_n, new_k, new_n = (number(sum(c)) for c in zip(*test.strata, strict=True))

@@ -12,11 +12,11 @@ import narwhals as nw
 from msgspec import Struct
 
 from decisionlog.analysis.many.places import (
+    EXAMPLES,
     Example,
     by_run,
     check_goal,
     count_if,
-    examples,
     number,
     over_runs,
     placed,
@@ -34,6 +34,7 @@ from decisionlog.analysis.many.stats import (
     no_difference,
     rate,
 )
+from decisionlog.analysis.many.tables import MENU_SEPARATOR
 from decisionlog.analysis.many.text import block, lines
 
 _PLACES = 200
@@ -132,7 +133,11 @@ class Options(Struct, frozen=True):
 
 
 class Contrast(Struct, frozen=True):
-    """Two options of a place, and whether the second one's rate differs from the first one's."""
+    """Two options of a place, and whether the second one's rate differs from the first one's.
+
+    `chosen` is how many first decisions there chose the first one, `of_all` how many there are;
+    `examples` are some of these that came to nothing.
+    """
 
     place: Key
     worse: str
@@ -140,6 +145,20 @@ class Contrast(Struct, frozen=True):
     of: Outcome
     strata: list[Counts]
     p_value: float
+    chosen: int
+    of_all: int
+    examples: list[Example]
+
+
+class _Tally(Struct):
+    """The first decisions of runs at a place that chose an option: by goal, how many succeeded."""
+
+    by_goal: dict[str, tuple[int, int]] = {}
+    examples: list[Example] = []
+
+    @property
+    def count(self) -> int:
+        return sum(n for _, n in self.by_goal.values())
 
 
 def options(tables: Tables, goal_id: str | None = None, node_id: str | None = None) -> Options:
@@ -156,9 +175,8 @@ def options(tables: Tables, goal_id: str | None = None, node_id: str | None = No
     mine = _within(frame, places)
     tests = contrasts(mine)
     p_values = adjusted([test.p_value for test in tests])
-    regrets = _regrets(mine, zip(tests, p_values, strict=True))
-    offered = _offered(tables, mine, goal_id, node_id)
-    found = _patterns(mine, offered, regrets)
+    regrets = _regrets(zip(tests, p_values, strict=True))
+    found = _patterns(mine, _offered(mine), regrets)
     return Options(
         goal_id,
         node_id,
@@ -170,8 +188,12 @@ def options(tables: Tables, goal_id: str | None = None, node_id: str | None = No
 
 def _places(frame: Frame) -> tuple[dict[Key, int], int]:
     grouped = frame.group_by("node_id", "place").agg(n=nw.len())
-    found = rows(grouped.sort("n", "node_id", "place", descending=[True, False, False]).head(_PLACES))
-    total = number(rows(grouped.select(n=nw.len()))[0]["n"]) if len(found) == _PLACES else len(found)
+    found = rows(
+        grouped.sort("n", "node_id", "place", descending=[True, False, False]).head(_PLACES)
+    )
+    total = (
+        number(rows(grouped.select(n=nw.len()))[0]["n"]) if len(found) == _PLACES else len(found)
+    )
     return {(row["node_id"], row["place"]): number(row["n"]) for row in found}, total - len(found)
 
 
@@ -181,50 +203,65 @@ def _within(frame: Frame, places: Iterable[Key]) -> Frame:
     if len(keys) < _PLACES:
         return frame
     nodes, intents = {node for node, _ in keys}, {place for _, place in keys}
-    return frame.filter(nw.col("node_id").is_in(sorted(nodes)), nw.col("place").is_in(sorted(intents)))
+    return frame.filter(
+        nw.col("node_id").is_in(sorted(nodes)), nw.col("place").is_in(sorted(intents))
+    )
 
 
 def contrasts(frame: Frame) -> list[Contrast]:
     """Each two options of a place that enough runs chose first there, compared within goals."""
-    first = frame.filter(nw.col("is_first"))
-    counted = rows(
-        first.group_by("node_id", "place", "goal_id", "chosen_option_id").agg(
-            n_decision=nw.col("succeeded").count(),
-            k_decision=count_if(nw.col("succeeded")),
-            n_run=nw.col("run_succeeded").count(),
-            k_run=count_if(nw.col("run_succeeded")),
-        )
+    first = frame.filter(nw.col("is_first")).with_columns(
+        which=nw.concat_str([nw.col("run_id"), nw.col("decision_id")], separator=MENU_SEPARATOR)
     )
+    columns: tuple[tuple[Outcome, str], ...] = (("decision", "succeeded"), ("run", "run_succeeded"))
+    counts: dict[str, nw.Expr] = {}
+    for of, name in columns:
+        counts |= {
+            f"n_{of}": nw.col(name).count(),
+            f"k_{of}": count_if(nw.col(name)),
+            f"first_{of}": nw.when(~nw.col(name)).then(nw.col("which")).min(),
+            f"last_{of}": nw.when(~nw.col(name)).then(nw.col("which")).max(),
+        }
+    keys = ("node_id", "place", "goal_id", "chosen_option_id")
+    counted = rows(first.group_by(*keys).agg(**counts).sort(*keys))
     tests: list[Contrast] = []
-    ways: tuple[Outcome, ...] = ("decision", "run")
-    for of in ways:
-        at: dict[Key, dict[str, dict[str, tuple[int, int]]]] = {}
+    for of, _ in columns:
+        at: dict[Key, dict[str, _Tally]] = {}
         for row in counted:
-            k, n = number(row[f"k_{of}"]), number(row[f"n_{of}"])
-            place = at.setdefault((row["node_id"], row["place"]), {})
-            place.setdefault(row["chosen_option_id"], {})[row["goal_id"]] = k, n
-        for key, by_option in sorted(at.items()):
-            tests += _pairs(key, of, by_option)
+            options = at.setdefault((row["node_id"], row["place"]), {})
+            tally = options.setdefault(row["chosen_option_id"], _Tally())
+            tally.by_goal[row["goal_id"]] = number(row[f"k_{of}"]), number(row[f"n_{of}"])
+            some = {row[f"first_{of}"], row[f"last_{of}"]} - {None}
+            tally.examples += [Example(*each.split(MENU_SEPARATOR)) for each in sorted(some)]
+        for key, tallies in at.items():
+            tests += _pairs(key, of, tallies)
     return tests
 
 
-def _pairs(
-    place: Key, of: Outcome, by_option: dict[str, dict[str, tuple[int, int]]]
-) -> list[Contrast]:
-    totals = {option: sum(n for _, n in goals.values()) for option, goals in by_option.items()}
-    ranked = sorted((o for o, n in totals.items() if n >= LEAST), key=lambda o: (-totals[o], o))
+def _pairs(place: Key, of: Outcome, tallies: dict[str, _Tally]) -> list[Contrast]:
+    often = [option for option, tally in tallies.items() if tally.count >= LEAST]
+    often.sort(key=lambda option: (-tallies[option].count, option))
+    every = sum(tally.count for tally in tallies.values())
     found: list[Contrast] = []
-    for one, other in combinations(ranked[:_COMPARED], 2):
-        shared = sorted(by_option[one].keys() & by_option[other].keys())
-        strata: list[Counts] = [(*by_option[one][g], *by_option[other][g]) for g in shared]
-        strata = [s for s in strata if s[1] and s[3]]
-        gap = difference(strata)
+    for one, other in combinations(often[:_COMPARED], 2):
+        first, second = tallies[one].by_goal, tallies[other].by_goal
+        shared = sorted(goal for goal in first.keys() & second.keys())
+        pairs = [(first[goal], second[goal]) for goal in shared]
+        pairs = [(a, b) for a, b in pairs if a[1] and b[1]]
+        gap = difference([(*a, *b) for a, b in pairs])
         if gap is None:
             continue
         if gap.estimate < 0:
             one, other = other, one
-            strata = [(*s[2:], *s[:2]) for s in strata]  # type: ignore[misc]
-        found.append(Contrast(place, one, other, of, strata, no_difference(strata)))
+            pairs = [(b, a) for a, b in pairs]
+        strata: list[Counts] = [(*a, *b) for a, b in pairs]
+        mine = tallies[one]
+        found.append(
+            Contrast(
+                place, one, other, of, strata, no_difference(strata), mine.count, every,
+                mine.examples[:EXAMPLES],
+            )
+        )  # fmt: skip
     return found
 
 
@@ -234,25 +271,17 @@ def is_finding(test: Contrast, p_value: float) -> bool:
     return p_value <= FALSE_FINDINGS and gap is not None and gap.interval.low > 0
 
 
-def regret_of(test: Contrast, p_value: float, frame: Frame) -> Regret:
-    """What is to be said of a finding, with runs in which the worse option came to nothing."""
-    failed = nw.col("succeeded") if test.of == "decision" else nw.col("run_succeeded")
-    where = frame.filter(
-        nw.col("is_first"),
-        nw.col("node_id") == test.place[0],
-        nw.col("place") == test.place[1],
-        nw.col("chosen_option_id") == test.worse,
-        ~failed,
-    )
+def regret_of(test: Contrast, p_value: float) -> Regret:
+    """What is to be said of a finding."""
     k, n, better_k, better_n = (number(sum(column)) for column in zip(*test.strata, strict=True))
     gap = difference(test.strata)
     assert gap is not None  # or it were no finding
     return Regret(
-        test.better, test.of, gap, rate(k, n), rate(better_k, better_n), p_value, examples(where)
+        test.better, test.of, gap, rate(k, n), rate(better_k, better_n), p_value, test.examples
     )
 
 
-def _regrets(frame: Frame, tested: Iterable[tuple[Contrast, float]]) -> dict[tuple[Key, str], Regret]:
+def _regrets(tested: Iterable[tuple[Contrast, float]]) -> dict[tuple[Key, str], Regret]:
     """Of each option that some other beats, that with the largest difference; by decisions' own
     outcomes rather than by runs'.
     """
@@ -264,29 +293,23 @@ def _regrets(frame: Frame, tested: Iterable[tuple[Contrast, float]]) -> dict[tup
             key = test.place, test.worse
             if key not in best or rank > best[key][0]:
                 best[key] = rank, test, p_value
-    return {key: regret_of(test, p_value, frame) for key, (_, test, p_value) in best.items()}
+    return {key: regret_of(test, p_value) for key, (_, test, p_value) in best.items()}
 
 
-def _offered(
-    tables: Tables, frame: Frame, goal_id: str | None, node_id: str | None
-) -> dict[tuple[str, str, str], int]:
-    """How often each option was on the table, by node, place and option."""
-    offered = tables.options
-    if goal_id is not None:
-        offered = offered.filter(nw.col("goal_id") == goal_id)
-    if node_id is not None:
-        offered = offered.filter(nw.col("node_id") == node_id)
-    counted = offered.group_by("node_id", "intent_print", "option_id").agg(n=nw.len())
-    named = frame.select("node_id", "intent_print", "place").unique()
-    joined = counted.join(named, on=["node_id", "intent_print"], how="inner")
-    found = rows(joined.group_by("node_id", "place", "option_id").agg(n=nw.col("n").sum()))
-    return {(row["node_id"], row["place"], row["option_id"]): number(row["n"]) for row in found}
+def _offered(frame: Frame) -> dict[tuple[str, str, str], int]:
+    """How often each option was on the table, by node, place and option.
+
+    By way of menus, which are few: a row for each option offered would be ten times as many.
+    """
+    menus = frame.filter(nw.col("option_count") > 0).group_by("node_id", "place", "menu")
+    each = menus.agg(n=nw.len()).with_columns(option=nw.col("menu").str.split(MENU_SEPARATOR))
+    ids = each.select("node_id", "place", "option", "n").explode("option")
+    found = rows(ids.group_by("node_id", "place", "option").agg(n=nw.col("n").sum()))
+    return {(row["node_id"], row["place"], row["option"]): number(row["n"]) for row in found}
 
 
 def _patterns(
-    frame: Frame,
-    offered: dict[tuple[str, str, str], int],
-    regrets: dict[tuple[Key, str], Regret],
+    frame: Frame, offered: dict[tuple[str, str, str], int], regrets: dict[tuple[Key, str], Regret]
 ) -> dict[Key, list[OptionPattern]]:
     keys = ["node_id", "place", "chosen_option_id"]
     firsts = frame.with_columns(

@@ -63,10 +63,7 @@ def is_dataset(path: Path) -> bool:
 
 
 def export_parquet(
-    traces: str | os.PathLike[str],
-    out: str | os.PathLike[str],
-    *,
-    progress: Progress | None = None,
+    traces: str | os.PathLike[str], out: str | os.PathLike[str], *, progress: Progress | None = None
 ) -> Exported:
     """Write the runs that are not in the dataset yet, and have ended, as Parquet.
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import narwhals as nw
+import numpy as np
 from msgspec import Struct
 from scipy import stats
 
@@ -66,8 +67,8 @@ class Split(Struct, frozen=True):
 
 
 class Divergence(Struct, frozen=True):
-    """The tree of choices of a goal's runs. `divergence` is the earliest split whose branches differ
-    in how often the runs succeed; None if none of the `looked_at` does.
+    """The tree of choices of a goal's runs. `divergence` is the earliest split whose branches
+    differ in how often the runs succeed; None if none of the `looked_at` does.
     """
 
     goal_id: str
@@ -126,17 +127,22 @@ def _paths(tables: Tables, goal_id: str) -> dict[Path, tuple[int, int, str]]:
     """For each path that enough runs took: how many succeeded, how many there are, and one."""
     step = nw.col("step")
     frame = placed(tables, goal_id).filter(step <= _DEPTH, ~nw.col("run_succeeded").is_null())
-    chosen = nw.when(nw.col("chosen_option_id").is_null()).then(nw.lit("")).otherwise(
-        nw.col("chosen_option_id")
+    chosen = (
+        nw.when(nw.col("chosen_option_id").is_null())
+        .then(nw.lit(""))
+        .otherwise(nw.col("chosen_option_id"))
     )
     label = nw.concat_str([nw.col("node_id"), nw.col("place"), chosen], separator=_PARTS)
     names = [f"step_{i}" for i in range(1, _DEPTH + 1)]
     wide = (
         frame.with_columns(label=label)
         .group_by("run_id", "run_succeeded")
-        .agg(**{
-            name: nw.when(step == i).then(nw.col("label")).max() for i, name in enumerate(names, 1)
-        })
+        .agg(
+            **{
+                name: nw.when(step == i).then(nw.col("label")).max()
+                for i, name in enumerate(names, 1)
+            }
+        )
     )
     counted: dict[Path, tuple[int, int, str]] = {}
     for depth in range(1, _DEPTH + 1):
@@ -159,18 +165,18 @@ def _paths(tables: Tables, goal_id: str) -> dict[Path, tuple[int, int, str]]:
 def _path(row: dict[str, Any], keys: list[str]) -> Path:
     steps: list[Step] = []
     for key in keys:
-        node, intent, option = (str(row[key]).split(_PARTS, 2) + ["", ""])[:3]
+        node, intent, option = str(row[key]).split(_PARTS, 2)
         steps.append((node, intent, option))
     return tuple(steps)
 
 
 def _test(branches: Sequence[tuple[int, int, str]]) -> float:
     """How likely such different rates are if the branches do not differ."""
-    table = [[k, n - k] for k, n, _ in branches]
-    good, bad = (sum(column) for column in zip(*table, strict=True))
+    table = np.array([[k, n - k] for k, n, _ in branches])
+    good, bad = table.sum(axis=0)
     if not good or not bad:
         return 1.0
-    if len(table) == 2:  # noqa: PLR2004
+    if len(table) == 2:
         return float(stats.fisher_exact(table).pvalue)
     found = stats.chi2_contingency(table)
     if found.expected_freq.min() >= LEAST:

@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zlib import crc32
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace as _replace
 
 from decisionlog.errors import ReadError, RunNotFoundError
 from decisionlog.model import Run, RunStatus
@@ -123,24 +123,25 @@ def written_anew(run: Run) -> bytes:
         Account(run.id, run.status, len(run.damage), run.lost_records),
     ]
     for place, decision in enumerate(run.decisions, 1):
-        bare = msgspec.structs.replace(
-            decision, run_id=run.id, seq=decision.seq or place, outcome=None, evaluation=None, input_context={}, extra={},
-            options=[msgspec.structs.replace(o, action_params={}, extra={}) for o in decision.options],
-        )  # fmt: skip
-        records.append(bare)
+        options = [_replace(option, action_params={}, extra={}) for option in decision.options]
+        seq = decision.seq or place
+        bare: dict[str, Any] = {
+            "outcome": None,
+            "evaluation": None,
+            "input_context": {},
+            "extra": {},
+        }
+        records.append(_replace(decision, run_id=run.id, seq=seq, options=options, **bare))
         if outcome := decision.outcome:
-            records.append(
-                msgspec.structs.replace(
-                    outcome, run_id=run.id, decision_id=decision.id, result=None, extra={},
-                    state_changes={}, attributes={}, seq=outcome.seq or place,
-                )
-            )  # fmt: skip
+            bare = {"result": None, "state_changes": {}, "attributes": {}, "extra": {}}
+            seq, made = outcome.seq or place, decision.id
+            records.append(_replace(outcome, run_id=run.id, seq=seq, decision_id=made, **bare))
         if decision.evaluation is not None:
             when = datetime.now(UTC)
             records.append(Evaluated(decision.id, decision.evaluation, when, run.id))
     for place, problem in enumerate(run.problems, 1):
         seq = problem.seq or place
-        records.append(msgspec.structs.replace(problem, run_id=run.id, seq=seq, extra={}))
+        records.append(_replace(problem, run_id=run.id, seq=seq, extra={}))
     if run.completed_at is not None:
         records.append(
             RunEnded(
@@ -165,7 +166,7 @@ class Batch(Struct):
 
     run_ids: list[str]
     text: list[bytes]
-    bytes: int = 0
+    size: int = 0
 
 
 def batches(store: RunStore, wanted: list[str], *, ended_only: bool) -> Iterator[Batch]:
@@ -186,8 +187,8 @@ def batches(store: RunStore, wanted: list[str], *, ended_only: bool) -> Iterator
             found = written_anew(found)
         batch.run_ids.append(run_id)
         batch.text.append(found)
-        batch.bytes += len(found)
-        if batch.bytes >= BATCH_BYTES:
+        batch.size += len(found)
+        if batch.size >= BATCH_BYTES:
             yield batch
             batch = Batch([], [])
     if batch.run_ids:

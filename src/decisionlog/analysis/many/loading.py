@@ -110,7 +110,8 @@ decisions AS (
 )
 SELECT d.*, coalesce(i.print, '') AS intent_print, coalesce(p.print, error_type) AS error_print,
     list_position(list_transform(options, lambda o: o.id), chosen) AS chosen_position,
-    list_bool_or(list_transform(options, lambda o: coalesce(o.confidence, 0.5) <> 0.5)) AS has_confidence
+    list_bool_or(list_transform(options, lambda o: coalesce(o.confidence, 0.5) <> 0.5))
+        AS has_confidence
 FROM decisions AS d
 LEFT JOIN prints AS i ON i.text = d.intent
 LEFT JOIN prints AS p ON p.text = d.error;
@@ -177,7 +178,9 @@ _SELECTS = {
     "decisions": """
         SELECT m.* EXCLUDE (options), r.goal_id, strftime(r.started_at, '%Y-%m-%d') AS day,
             m.id AS decision_id, step, node_visit, visit,
-            len(m.options) AS option_count, chosen AS chosen_option_id,
+            len(m.options) AS option_count,
+            array_to_string(list_transform(m.options, lambda o: o.id), chr(31)) AS menu,
+            chosen AS chosen_option_id,
             CASE WHEN chosen IS NOT NULL THEN chosen_position IS NOT NULL AND chosen_position > 0
                 END AS offered,
             CASE WHEN has_confidence AND chosen_position > 0

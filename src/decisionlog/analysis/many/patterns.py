@@ -247,9 +247,7 @@ def _causes(tables: Tables, goal_id: str, failed: int) -> list[Cause]:
     for cause, group in ordered:
         n = sum(group["statuses"].values())
         statuses = dict(sorted(group["statuses"].items()))
-        causes.append(
-            Cause(cause, n, n / failed, wilson(n, failed), statuses, told[group["one"]])
-        )
+        causes.append(Cause(cause, n, n / failed, wilson(n, failed), statuses, told[group["one"]]))
     return causes
 
 
@@ -352,7 +350,10 @@ def _trend(tables: Tables, goal_id: str) -> list[Period]:
         .agg(runs=nw.len(), known=nw.col("succeeded").count(), k=count_if(nw.col("succeeded")))
         .sort("day")
     )
-    days = [(row["day"], *(number(row[name]) for name in ("runs", "known", "k"))) for row in found]
+    days = [
+        (str(row["day"]), number(row["runs"]), number(row["known"]), number(row["k"]))
+        for row in found
+    ]
     total = sum(runs for _, runs, _, _ in days)
     wanted = min(_PERIODS, len(days))
     periods: list[Period] = []
@@ -362,7 +363,7 @@ def _trend(tables: Tables, goal_id: str) -> list[Period]:
         some.append(day)
         done += day[1]
         if done * wanted >= total * (len(periods) + 1) or place == len(days) - 1:
-            runs, known, k = (sum(each[i] for each in some) for i in (1, 2, 3))
+            runs, known, k = (sum(column) for column in list(zip(*some, strict=True))[1:])
             periods.append(Period(some[0][0], some[-1][0], runs, rate(k, known)))
             some = []
     return periods

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from decisionlog.analysis.many import loading
+from decisionlog.analysis.many.tables import TABLES
 from decisionlog.errors import DecisionLogError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def connect(path: Path, scratch: Path) -> DuckDBPyConnection:
     connection.execute(f"SET temp_directory = {loading.quoted(str(scratch))}")
     connection.execute("SET python_enable_replacements = false")
     connection.execute(f"SET allowed_directories = [{loading.quoted(str(path.resolve()))}]")
-    for table in loading.TABLES:
+    for table in TABLES:
         define(connection, path.resolve(), table)
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

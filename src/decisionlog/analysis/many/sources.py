@@ -60,8 +60,14 @@ def _parquet(path: Path, scratch: Any) -> Tables:
     connection = loading.connect()
     for table in TABLES:
         define(connection, path, table)
-    frames = {table: nw.from_native(connection.table(table)) for table in TABLES}
-    return Tables(**frames, path=path, keep=(connection, scratch))
+    frames: dict[str, Frame] = {table: nw.from_native(connection.table(table)) for table in TABLES}
+    return _of(frames, path, (connection, scratch))
+
+
+def _of(frames: dict[str, Frame], path: Path | None = None, keep: Any = None) -> Tables:
+    return Tables(
+        frames["runs"], frames["decisions"], frames["options"], frames["problems"], path, keep
+    )
 
 
 def define(connection: DuckDBPyConnection, path: Path, table: str) -> None:
@@ -91,7 +97,7 @@ def _brought(source: Mapping[str, Any]) -> Tables:
         if missing := [column.name for column in columns if column.name not in have]:
             raise ReadError(f"the table {table!r} lacks the columns {', '.join(missing)}")
         frames[table] = frame
-    return Tables(**frames)
+    return _of(frames)
 
 
 def rows(frame: Frame) -> list[dict[str, Any]]:

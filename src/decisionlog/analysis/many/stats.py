@@ -123,7 +123,7 @@ def no_difference(strata: Sequence[Counts]) -> float:
         return _mantel_haenszel(told)
     if len(told) == 1:
         a, n_a, b, n_b = (round(x) for x in told[0])
-        return float(stats.fisher_exact([[a, n_a - a], [b, n_b - b]]).pvalue)
+        return float(stats.fisher_exact(np.array([[a, n_a - a], [b, n_b - b]])).pvalue)
     total, chance = 0, np.ones(1)
     least = 0
     for a, n_a, b, n_b in ([round(x) for x in s] for s in told):
@@ -156,9 +156,7 @@ class Difference(Struct, frozen=True):
 
     def __mul__(self, share: float) -> Difference:
         bounds = self.interval
-        return Difference(
-            self.estimate * share, Interval(bounds.low * share, bounds.high * share)
-        )
+        return Difference(self.estimate * share, Interval(bounds.low * share, bounds.high * share))
 
 
 def difference(strata: Sequence[Counts]) -> Difference | None:

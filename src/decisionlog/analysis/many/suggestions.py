@@ -53,7 +53,7 @@ class Evidence(Struct, frozen=True):
 
     def __str__(self) -> str:
         rest = f", otherwise {self.without_it}" if self.without_it else ""
-        seen = ", ".join(example.run_id for example in self.examples)
+        seen = ", ".join(dict.fromkeys(example.run_id for example in self.examples))
         return f"success {self.with_it}{rest}; p = {self.p_value:.2g}; see {seen or 'no run'}"
 
 
@@ -89,14 +89,14 @@ class _Mark(Struct, frozen=True):
 
 
 def suggest(tables: Tables, goal_id: str) -> list[Suggestion]:
-    """Proposals for a goal, the one with the largest sure gain first; none if the data support none.
+    """Proposals for a goal, that with the largest sure gain first; none if the data support none.
 
     Raises:
         ReadError: no run has this goal.
     """
     check_goal(tables, goal_id)
-    frame = placed(tables, goal_id).filter(~nw.col("chosen_option_id").is_null())
-    contrasts = choices.contrasts(frame)
+    made = placed(tables, goal_id).filter(~nw.col("chosen_option_id").is_null())
+    contrasts = choices.contrasts(made)
     marks = _marks(tables, goal_id)
     told = calibration.calibration(tables, goal_id)
     parting = divergence.divergence(tables, goal_id)
@@ -110,7 +110,7 @@ def suggest(tables: Tables, goal_id: str) -> list[Suggestion]:
     )
     tested, rest = p_values[: len(contrasts)], p_values[len(contrasts) :]
     found = [
-        *_better_options(tables, goal_id, frame, list(zip(contrasts, tested, strict=True))),
+        *_better_options(tables, goal_id, list(zip(contrasts, tested, strict=True))),
         *(_cause(tables, goal_id, mark, p) for mark, p in zip(marks, rest, strict=False)
           if _is_cause(mark, p)),
     ]  # fmt: skip
@@ -131,9 +131,9 @@ def _priority(gain: Difference | None) -> Priority:
 
 
 def _better_options(
-    tables: Tables, goal_id: str, frame: Frame, tested: list[tuple[choices.Contrast, float]]
+    tables: Tables, goal_id: str, tested: list[tuple[choices.Contrast, float]]
 ) -> list[Suggestion]:
-    """For each option that another beats, the best of those; by what becomes of the run, if known."""
+    """For each option that another beats, the best of those; rather by what becomes of runs."""
     best: dict[tuple[choices.Key, str], tuple[tuple[bool, float], choices.Contrast, float]] = {}
     for test, p_value in tested:
         gap = difference(test.strata)
@@ -147,9 +147,8 @@ def _better_options(
     total = _decided(tables, goal_id)[1]
     found: list[Suggestion] = []
     for (place, worse), (_, test, p_value) in best.items():
-        regret = choices.regret_of(test, p_value, frame)
-        share = _first_share(frame, place, worse, total, test.of)
-        gain = regret.difference * share
+        regret = choices.regret_of(test, p_value)
+        gain = regret.difference * (test.chosen / (total if test.of == "run" else test.of_all))
         where = f"{place[0]}: {place[1]}" if place[1] else place[0]
         found.append(
             Suggestion(
@@ -164,19 +163,6 @@ def _better_options(
             )
         )
     return found
-
-
-def _first_share(
-    frame: Frame, place: choices.Key, option: str, runs: int, of: choices.Outcome
-) -> float:
-    """How many runs, or decisions at the place, the option is the first choice of."""
-    there = frame.filter(
-        nw.col("is_first"), nw.col("node_id") == place[0], nw.col("place") == place[1]
-    )
-    known = there.filter(~nw.col("succeeded" if of == "decision" else "run_succeeded").is_null())
-    [row] = rows(known.select(n=nw.len(), k=count_if(nw.col("chosen_option_id") == option)))
-    among = number(row["n"]) if of == "decision" else runs
-    return number(row["k"]) / among if among else 0.0
 
 
 def _decided(tables: Tables, goal_id: str) -> tuple[int, int]:
@@ -206,7 +192,10 @@ def _marks(tables: Tables, goal_id: str) -> list[_Mark]:
     )
     kinds: tuple[tuple[Literal["error", "problem"], Frame], ...] = (
         ("error", errors.select("run_id", "run_succeeded", mark=nw.col("error_print"))),
-        ("problem", problems.select("run_id", "run_succeeded", mark=nw.col("cause_print")).unique()),
+        (
+            "problem",
+            problems.select("run_id", "run_succeeded", mark=nw.col("cause_print")).unique(),
+        ),
     )
     found: list[_Mark] = []
     for kind, frame in kinds:
@@ -248,13 +237,16 @@ def _cause(tables: Tables, goal_id: str, mark: _Mark, p_value: float) -> Suggest
     assert gap is not None  # or it were no cause
     gain = gap * (n / (n + other_n))
     column, frame = (
-        ("error_print", tables.decisions) if mark.kind == "error" else ("cause_print", tables.problems)
+        ("error_print", tables.decisions)
+        if mark.kind == "error"
+        else ("cause_print", tables.problems)
     )
     where = of_goal(frame, goal_id).filter(nw.col(column) == mark.print, ~nw.col("run_succeeded"))
     return Suggestion(
         "fix_cause",
         mark.print,
-        f"of runs with this {mark.kind}, {rate(k, n)} succeed; of the others {rate(other_k, other_n)}",
+        f"of runs with this {mark.kind}, {rate(k, n)} succeed; of the others"
+        f" {rate(other_k, other_n)}",
         Evidence(
             rate(k, n),
             rate(other_k, other_n),

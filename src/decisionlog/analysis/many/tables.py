@@ -28,7 +28,7 @@ RUNS = _columns("""
     goal_id            VARCHAR    what it was for
     goal_description   VARCHAR    the same, for people
     status             VARCHAR    running, completed, failed, stuck, cancelled or interrupted
-    succeeded          BOOLEAN    true if completed; false if failed, stuck or interrupted; else NULL
+    succeeded          BOOLEAN    true if completed, false if failed, stuck or interrupted
     started_at         TIMESTAMP  when it started
     completed_at       TIMESTAMP  when it ended
     day                VARCHAR    the day on which it started, like 2026-01-19
@@ -69,10 +69,11 @@ DECISIONS = _columns("""
     intent_print       VARCHAR    the fingerprint of the intent
     decision_type      VARCHAR    what kind of thing was decided
     option_count       BIGINT     how many options there were
+    menu               VARCHAR    their ids, with U+001F between them
     chosen_option_id   VARCHAR    the option that was taken
     offered            BOOLEAN    whether that was one of the options
-    confidence         DOUBLE     the agent's own estimate for it; NULL if it gave none, that is if \
-all options of the decision have the default of 0.5
+    confidence         DOUBLE     the agent's own estimate for it; NULL if all \
+options of the decision have the default of 0.5
     reasoning          VARCHAR    why
     supersedes         VARCHAR    the earlier decision that it replaces
     state              VARCHAR    succeeded, failed, cancelled or pending
@@ -123,5 +124,7 @@ PROBLEMS = _columns("""
     decision_id        VARCHAR    the decision that it concerns
     run_succeeded      BOOLEAN    the run's succeeded
 """)
+
+MENU_SEPARATOR = "\x1f"
 
 TABLES = {"runs": RUNS, "decisions": DECISIONS, "options": OPTIONS, "problems": PROBLEMS}
