@@ -99,6 +99,10 @@ def _run(world: World, draw: np.random.Generator, number: int, rows: dict[str, A
         mine[0]["menu"], mine[0]["option_count"] = "go", 1
     for row in mine:
         row["run_succeeded"] = bool(succeeded)
+    failures = 0
+    for row in mine:
+        row["failures_before"] = failures
+        failures += not row["succeeded"]
     visits: dict[str, int] = {}
     for row in mine:
         visits[row["node_id"]] = row["node_visit"] = visits.get(row["node_id"], 0) + 1

@@ -21,6 +21,7 @@ from decisionlog.analysis.many.places import (
     over_runs,
     placed,
     rate_of,
+    trouble,
 )
 from decisionlog.analysis.many.sources import Frame, Tables, rows
 from decisionlog.analysis.many.stats import (
@@ -55,7 +56,8 @@ class Quantiles(Struct, frozen=True):
 
 class Regret(Struct, frozen=True):
     """How much better another option did at the same place: `difference` is its rate less this
-    one's, among the first decisions of runs there, within goals.
+    one's, among the first decisions of runs there, within goals, and within runs that had seen as
+    many failures by then.
 
     `of` says which success is meant, that of the decision or that of the run. `p_value` is
     corrected for everything that was compared.
@@ -151,14 +153,16 @@ class Contrast(Struct, frozen=True):
 
 
 class _Tally(Struct):
-    """The first decisions of runs at a place that chose an option: by goal, how many succeeded."""
+    """The first decisions of runs at a place that chose an option: how many of how many succeeded,
+    by goal and by how much trouble the run was in.
+    """
 
-    by_goal: dict[str, tuple[int, int]] = {}
+    strata: dict[tuple[str, int], tuple[int, int]] = {}
     examples: list[Example] = []
 
     @property
     def count(self) -> int:
-        return sum(n for _, n in self.by_goal.values())
+        return sum(n for _, n in self.strata.values())
 
 
 def options(tables: Tables, goal_id: str | None = None, node_id: str | None = None) -> Options:
@@ -209,9 +213,10 @@ def _within(frame: Frame, places: Iterable[Key]) -> Frame:
 
 
 def contrasts(frame: Frame) -> list[Contrast]:
-    """Each two options of a place that enough runs chose first there, compared within goals."""
+    """Each two options of a place that enough runs chose first there."""
     first = frame.filter(nw.col("is_first")).with_columns(
-        which=nw.concat_str([nw.col("run_id"), nw.col("decision_id")], separator=MENU_SEPARATOR)
+        which=nw.concat_str([nw.col("run_id"), nw.col("decision_id")], separator=MENU_SEPARATOR),
+        trouble=trouble(),
     )
     columns: tuple[tuple[Outcome, str], ...] = (("decision", "succeeded"), ("run", "run_succeeded"))
     counts: dict[str, nw.Expr] = {}
@@ -222,7 +227,7 @@ def contrasts(frame: Frame) -> list[Contrast]:
             f"first_{of}": nw.when(~nw.col(name)).then(nw.col("which")).min(),
             f"last_{of}": nw.when(~nw.col(name)).then(nw.col("which")).max(),
         }
-    keys = ("node_id", "place", "goal_id", "chosen_option_id")
+    keys = ("node_id", "place", "goal_id", "trouble", "chosen_option_id")
     counted = rows(first.group_by(*keys).agg(**counts).sort(*keys))
     tests: list[Contrast] = []
     for of, _ in columns:
@@ -230,7 +235,8 @@ def contrasts(frame: Frame) -> list[Contrast]:
         for row in counted:
             options = at.setdefault((row["node_id"], row["place"]), {})
             tally = options.setdefault(row["chosen_option_id"], _Tally())
-            tally.by_goal[row["goal_id"]] = number(row[f"k_{of}"]), number(row[f"n_{of}"])
+            stratum = row["goal_id"], number(row["trouble"])
+            tally.strata[stratum] = number(row[f"k_{of}"]), number(row[f"n_{of}"])
             some = {row[f"first_{of}"], row[f"last_{of}"]} - {None}
             tally.examples += [Example(*each.split(MENU_SEPARATOR)) for each in sorted(some)]
         for key, tallies in at.items():
@@ -244,9 +250,8 @@ def _pairs(place: Key, of: Outcome, tallies: dict[str, _Tally]) -> list[Contrast
     every = sum(tally.count for tally in tallies.values())
     found: list[Contrast] = []
     for one, other in combinations(often[:_COMPARED], 2):
-        first, second = tallies[one].by_goal, tallies[other].by_goal
-        shared = sorted(goal for goal in first.keys() & second.keys())
-        pairs = [(first[goal], second[goal]) for goal in shared]
+        first, second = tallies[one].strata, tallies[other].strata
+        pairs = [(first[key], second[key]) for key in sorted(first.keys() & second.keys())]
         pairs = [(a, b) for a, b in pairs if a[1] and b[1]]
         gap = difference([(*a, *b) for a, b in pairs])
         if gap is None:

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 from scipy import stats
 
-from decisionlog.analysis.many.places import check_goal, count_if, number, placed
+from decisionlog.analysis.many.places import check_goal, count_if, number, placed, trouble
 from decisionlog.analysis.many.sources import Tables, rows
 from decisionlog.analysis.many.stats import FALSE_FINDINGS, LEAST, Rate, adjusted, rate
 from decisionlog.analysis.many.text import block, lines
@@ -21,15 +21,18 @@ _PATHS = 2_000
 """How many paths of a length are followed; the commonest."""
 _PARTS = "\x1f"
 
-Step: TypeAlias = tuple[str, str, str]
+Step: TypeAlias = tuple[str, str, str, str]
 Path: TypeAlias = tuple[Step, ...]
 
 
 class Taken(Struct, frozen=True):
-    """A choice on the way; `intent` is a fingerprint."""
+    """A choice on the way; `intent` is a fingerprint, and `failures_before` how many decisions of
+    the run were known to have failed by then: 0, 1, or 2 for more.
+    """
 
     node_id: str
     intent: str | None
+    failures_before: int
     option_id: str | None
 
     def __str__(self) -> str:
@@ -52,8 +55,8 @@ class Branch(Struct, frozen=True):
 
 
 class Split(Struct, frozen=True):
-    """Runs that had taken the same choices (`path`) part here, at their `step`-th decision, by what
-    they choose. `p_value` is corrected for all splits that were looked at.
+    """Runs that had taken the same choices (`path`), and seen as many failures, part here, at their
+    `step`-th decision, by what they choose. `p_value` is corrected for all splits that were looked at.
     """
 
     step: int
@@ -96,9 +99,9 @@ def divergence(tables: Tables, goal_id: str) -> Divergence:
     """
     check_goal(tables, goal_id)
     counted = _paths(tables, goal_id)
-    groups: dict[tuple[Path, str, str], list[Path]] = {}
+    groups: dict[tuple[Path, Step], list[Path]] = {}
     for path in counted:
-        groups.setdefault((path[:-1], path[-1][0], path[-1][1]), []).append(path)
+        groups.setdefault((path[:-1], (*path[-1][:3], "")), []).append(path)
     looked_at = [(key, sorted(paths)) for key, paths in groups.items() if len(paths) > 1]
     p_values = adjusted([_test([counted[path] for path in paths]) for _, paths in looked_at])
     splits = [
@@ -108,7 +111,7 @@ def divergence(tables: Tables, goal_id: str) -> Divergence:
             [_branch(path, counted, deep=False) for path in paths],
             p_value,
         )
-        for ((prefix, _, _), paths), p_value in zip(looked_at, p_values, strict=True)
+        for ((prefix, _), paths), p_value in zip(looked_at, p_values, strict=True)
         if p_value <= FALSE_FINDINGS
     ]
     splits.sort(key=lambda split: (split.step, split.p_value))
@@ -132,7 +135,9 @@ def _paths(tables: Tables, goal_id: str) -> dict[Path, tuple[int, int, str]]:
         .then(nw.lit(""))
         .otherwise(nw.col("chosen_option_id"))
     )
-    label = nw.concat_str([nw.col("node_id"), nw.col("place"), chosen], separator=_PARTS)
+    label = nw.concat_str(
+        [nw.col("node_id"), nw.col("place"), trouble().cast(nw.String), chosen], separator=_PARTS
+    )
     names = [f"step_{i}" for i in range(1, _DEPTH + 1)]
     wide = (
         frame.with_columns(label=label)
@@ -165,8 +170,8 @@ def _paths(tables: Tables, goal_id: str) -> dict[Path, tuple[int, int, str]]:
 def _path(row: dict[str, Any], keys: list[str]) -> Path:
     steps: list[Step] = []
     for key in keys:
-        node, intent, option = str(row[key]).split(_PARTS, 2)
-        steps.append((node, intent, option))
+        node, intent, failures, option = str(row[key]).split(_PARTS, 3)
+        steps.append((node, intent, failures, option))
     return tuple(steps)
 
 
@@ -186,7 +191,7 @@ def _test(branches: Sequence[tuple[int, int, str]]) -> float:
 
 
 def _taken(step: Step) -> Taken:
-    return Taken(step[0], step[1] or None, step[2] or None)
+    return Taken(step[0], step[1] or None, int(step[2]), step[3] or None)
 
 
 def _branch(path: Path, counted: dict[Path, tuple[int, int, str]], *, deep: bool) -> Branch:

@@ -124,17 +124,14 @@ def written_anew(run: Run) -> bytes:
     ]
     for place, decision in enumerate(run.decisions, 1):
         options = [_replace(option, action_params={}, extra={}) for option in decision.options]
-        seq = decision.seq or place
-        bare: dict[str, Any] = {
-            "outcome": None,
-            "evaluation": None,
-            "input_context": {},
-            "extra": {},
-        }
-        records.append(_replace(decision, run_id=run.id, seq=seq, options=options, **bare))
+        seq = decision.seq or 2 * place
+        bare: dict[str, Any] = {"input_context": {}, "extra": {}, "evaluation": None}
+        records.append(
+            _replace(decision, run_id=run.id, seq=seq, options=options, outcome=None, **bare)
+        )
         if outcome := decision.outcome:
             bare = {"result": None, "state_changes": {}, "attributes": {}, "extra": {}}
-            seq, made = outcome.seq or place, decision.id
+            seq, made = outcome.seq or 2 * place + 1, decision.id
             records.append(_replace(outcome, run_id=run.id, seq=seq, decision_id=made, **bare))
         if decision.evaluation is not None:
             when = datetime.now(UTC)

@@ -123,6 +123,14 @@ SELECT run_id, id,
     row_number() OVER (PARTITION BY run_id, node_id, intent_print ORDER BY seq) AS visit
 FROM made;
 
+CREATE OR REPLACE TEMP TABLE troubles AS
+SELECT run_id, id, failures_before FROM (
+    SELECT run_id, id, type, coalesce(sum(CASE WHEN type = 'outcome' AND NOT success
+        AND cancelled IS DISTINCT FROM true THEN 1 END) OVER (PARTITION BY run_id ORDER BY seq), 0)
+        ::BIGINT AS failures_before
+    FROM records WHERE type IN ('decision', 'outcome')
+) WHERE type = 'decision';
+
 CREATE OR REPLACE TEMP TABLE runs_made AS
 WITH
 started AS (SELECT * FROM records WHERE type = 'run_started'),
@@ -177,7 +185,7 @@ _SELECTS = {
     """,
     "decisions": """
         SELECT m.* EXCLUDE (options), r.goal_id, strftime(r.started_at, '%Y-%m-%d') AS day,
-            m.id AS decision_id, step, node_visit, visit,
+            m.id AS decision_id, step, node_visit, visit, failures_before,
             len(m.options) AS option_count,
             array_to_string(list_transform(m.options, lambda o: o.id), chr(31)) AS menu,
             chosen AS chosen_option_id,
@@ -194,6 +202,7 @@ _SELECTS = {
             r.succeeded AS run_succeeded
         FROM made AS m JOIN runs_made AS r USING (run_id) JOIN counted AS c
             ON c.run_id = m.run_id AND c.id = m.id
+        JOIN troubles AS t ON t.run_id = m.run_id AND t.id = m.id
     """,
     "options": """
         SELECT o.run_id, r.goal_id, strftime(r.started_at, '%Y-%m-%d') AS day, o.decision_id, o.seq,

@@ -5,7 +5,8 @@ A place is a node and the fingerprint of an intent. Where a node's intents hardl
 
 Choices are compared by a run's first decision at a place only: one vote for each run. So the votes
 are independent, and an agent that tries the second option only after the first has failed does
-not make the second look bad.
+not make the second look bad. And only runs
+in as much trouble are compared: with none, one or more failures before.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _REPEATS = 3
 _FEW = 20
 """A node with more intents than this, each of which comes fewer times than `_REPEATS` on average,
 words them anew each time."""
+
+_MUCH = 2
 
 EXAMPLES = 5
 
@@ -86,6 +89,12 @@ def placed(tables: Tables, goal_id: str | None, node_id: str | None = None) -> F
         place=nw.when(anew).then(nw.lit("")).otherwise(nw.col("intent_print")),
         is_first=nw.when(anew).then(nw.col("node_visit") == 1).otherwise(nw.col("visit") == 1),
     )
+
+
+def trouble() -> nw.Expr:
+    """How many failures a run had seen by then: 0, 1, or 2 for more."""
+    failures = nw.col("failures_before")
+    return nw.when(failures > _MUCH).then(_MUCH).otherwise(failures)
 
 
 def _worded_anew(tables: Tables) -> list[str]:

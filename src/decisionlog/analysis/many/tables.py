@@ -62,6 +62,7 @@ DECISIONS = _columns("""
     step               BIGINT     the n-th decision of the run it is, from 1
     node_visit         BIGINT     the n-th at its node in the run
     visit              BIGINT     the n-th with its node and intent_print in the run
+    failures_before    BIGINT     how many decisions of the run were known to have failed by then
     parent_id          VARCHAR    the decision inside which it was made
     timestamp          TIMESTAMP  when it was made
     node_id            VARCHAR    the part of the agent that decided
