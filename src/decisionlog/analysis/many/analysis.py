@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Self
 
 from decisionlog.analysis.many import (
     calibration,
@@ -21,8 +19,11 @@ from decisionlog.analysis.many.choices import Options
 from decisionlog.analysis.many.divergence import Divergence
 from decisionlog.analysis.many.patterns import Goals, Nodes, Patterns
 from decisionlog.analysis.many.sandbox import Answer, QueryError
-from decisionlog.analysis.many.sources import Source, open_tables
+from decisionlog.analysis.many.sources import Scratch, Source, open_tables
 from decisionlog.analysis.many.suggestions import Suggestion
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 class Analysis:
@@ -36,6 +37,7 @@ class Analysis:
 
     Every answer is a frozen Struct that reads as text (`print` it) and encodes as JSON. Rates come
     with 95 % intervals; what the data do not carry is None. An object is for one thread at a time.
+    With `with`, it lets go of what it holds at the end of the block.
 
     Raises:
         ReadError: there is nothing to read, or a table or a column is missing.
@@ -47,7 +49,23 @@ class Analysis:
     def __init__(self, source: Source) -> None:
         self.tables = open_tables(source)
         """The four tables, as lazy frames of narwhals."""
-        self._sandbox: tuple[Any, Any] | None = None
+        self._sandbox: tuple[DuckDBPyConnection, Scratch] | None = None
+
+    def close(self) -> None:
+        """Let go of files and memory; otherwise that happens when the object goes."""
+        if self._sandbox is not None:
+            self._sandbox[0].close()
+            self._sandbox[1].remove()
+        if self.tables.connection is not None:
+            self.tables.connection.close()
+        if self.tables.scratch is not None:
+            self.tables.scratch.remove()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def goals(self) -> Goals:
         """All goals, with how often their runs succeed."""
@@ -121,6 +139,6 @@ class Analysis:
         if self.tables.path is None:
             raise QueryError("SQL is for directories; these frames have engines of their own")
         if self._sandbox is None:
-            scratch = tempfile.TemporaryDirectory(prefix="decisionlog-")
-            self._sandbox = sandbox.connect(self.tables.path, Path(scratch.name)), scratch
+            scratch = Scratch()
+            self._sandbox = sandbox.connect(self.tables.path, scratch.path), scratch
         return sandbox.answer(self._sandbox[0], query, limit)

@@ -56,7 +56,7 @@ class Branch(Struct, frozen=True):
 
 class Split(Struct, frozen=True):
     """Runs that had taken the same choices (`path`), and seen as many failures, part here, at their
-    `step`-th decision, by what they choose. `p_value` is corrected for all splits that were looked at.
+    `step`-th decision, by what they choose. `p_value` is corrected for all splits looked at.
     """
 
     step: int

@@ -4,9 +4,9 @@ A place is a node and the fingerprint of an intent. Where a node's intents hardl
 (a model words each anew), the node alone is the place.
 
 Choices are compared by a run's first decision at a place only: one vote for each run. So the votes
-are independent, and an agent that tries the second option only after the first has failed does
-not make the second look bad. And only runs
-in as much trouble are compared: with none, one or more failures before.
+are independent, and an agent that tries the second option only after the first has failed does not
+make the second look bad. And only runs in as much trouble are compared: with none, one or more
+failures before.
 """
 
 from __future__ import annotations

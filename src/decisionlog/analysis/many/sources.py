@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -23,6 +25,14 @@ Frame: TypeAlias = nw.LazyFrame[Any]
 Source: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
 
 
+class Scratch:
+    """A directory of ours, which is removed with this object, or by `remove`."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="decisionlog-"))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
 class Tables(Struct, frozen=True):
     """The four tables, ready to be asked."""
 
@@ -32,8 +42,9 @@ class Tables(Struct, frozen=True):
     problems: Frame
     path: Path | None = None
     """Where the Parquet is, if that is what they are."""
-    keep: Any = None
-    """What has to stay for as long as the tables do."""
+    connection: Any = None
+    scratch: Scratch | None = None
+    """Where the Parquet is if it was made for these tables only."""
     memo: dict[str, Any] = {}
     """What was found out about them, and does not change."""
 
@@ -51,23 +62,21 @@ def open_tables(source: Source) -> Tables:
         raise ReadError(f"there is no directory {path}")
     if dataset.is_dataset(path):
         return _parquet(path, None)
-    scratch = tempfile.TemporaryDirectory(prefix="decisionlog-")
-    dataset.write_once(RunStore(path), Path(scratch.name))
-    return _parquet(Path(scratch.name), scratch)
+    scratch = Scratch()
+    dataset.write_once(RunStore(path), scratch.path)
+    return _parquet(scratch.path, scratch)
 
 
-def _parquet(path: Path, scratch: Any) -> Tables:
+def _parquet(path: Path, scratch: Scratch | None) -> Tables:
     connection = loading.connect()
     for table in TABLES:
         define(connection, path, table)
     frames: dict[str, Frame] = {table: nw.from_native(connection.table(table)) for table in TABLES}
-    return _of(frames, path, (connection, scratch))
+    return _of(frames, path, connection, scratch)
 
 
-def _of(frames: dict[str, Frame], path: Path | None = None, keep: Any = None) -> Tables:
-    return Tables(
-        frames["runs"], frames["decisions"], frames["options"], frames["problems"], path, keep
-    )
+def _of(frames: dict[str, Frame], *rest: Any) -> Tables:
+    return Tables(frames["runs"], frames["decisions"], frames["options"], frames["problems"], *rest)
 
 
 def define(connection: DuckDBPyConnection, path: Path, table: str) -> None:
