@@ -20,15 +20,7 @@ from msgspec.structs import replace as _replace
 
 from decisionlog.errors import ReadError, RunNotFoundError
 from decisionlog.model import Run, RunStatus
-from decisionlog.records import (
-    RUN_ID,
-    SEAL_BYTES,
-    Evaluated,
-    RunEnded,
-    RunStarted,
-    encode,
-    started_at,
-)
+from decisionlog.records import RUN_ID, SEAL_BYTES, Evaluated, RunEnded, RunStarted, encode
 from decisionlog.store import RunStore
 
 BATCH_BYTES = 64 * 2**20
@@ -112,7 +104,7 @@ def written_anew(run: Run) -> bytes:
     records: list[Any] = [
         RunStarted(
             run.goal_id,
-            run.started_at or started_at(run.id) or datetime.fromtimestamp(0, UTC),
+            run.started_at or datetime.fromtimestamp(0, UTC),  # read back as unknown
             run.goal_description,
             tags=run.tags,
             parent_run_id=run.parent_run_id,

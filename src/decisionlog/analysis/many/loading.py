@@ -153,7 +153,8 @@ complaints AS (
 ),
 runs AS (
     SELECT s.run_id, coalesce(s.goal_id, '') AS goal_id, s.goal_description,
-        coalesce(e.status, a.status) AS status, s.timestamp AS started_at,
+        coalesce(e.status, a.status) AS status,
+        nullif(s.timestamp, TIMESTAMP '1970-01-01') AS started_at,
         e.timestamp AS completed_at, e.duration_ms, coalesce(sums.decisions, 0) AS decisions,
         coalesce(sums.failed, 0) AS failed_decisions, coalesce(c.problems, 0) AS problems,
         coalesce(sums.tokens, 0) AS tokens, sums.cost_usd, e.narrative, e.error, e.error_type,
@@ -172,19 +173,21 @@ runs AS (
     LEFT JOIN sums USING (run_id)
     LEFT JOIN complaints AS c USING (run_id)
 )
-SELECT *, {_success("status")} AS succeeded FROM runs;
+SELECT *, coalesce(strftime(started_at, '%Y-%m-%d'), 'unknown') AS day,
+    {_success("status")} AS succeeded
+FROM runs;
 """
 
 _SELECTS = {
     "runs": f"""
-        SELECT r.* EXCLUDE (why), strftime(started_at, '%Y-%m-%d') AS day,
+        SELECT r.* EXCLUDE (why),
             CASE WHEN succeeded = false THEN why[1] END AS cause,
             CASE WHEN succeeded = false THEN {fingerprint_sql("why[1]")} END AS cause_print,
             CASE WHEN succeeded = false THEN why[2] END AS cause_decision_id
         FROM runs_made AS r
     """,
     "decisions": """
-        SELECT m.* EXCLUDE (options), r.goal_id, strftime(r.started_at, '%Y-%m-%d') AS day,
+        SELECT m.* EXCLUDE (options), r.goal_id, r.day,
             m.id AS decision_id, step, node_visit, visit, failures_before,
             len(m.options) AS option_count,
             array_to_string(list_transform(m.options, lambda o: o.id), chr(31)) AS menu,
@@ -205,7 +208,7 @@ _SELECTS = {
         JOIN troubles AS t ON t.run_id = m.run_id AND t.id = m.id
     """,
     "options": """
-        SELECT o.run_id, r.goal_id, strftime(r.started_at, '%Y-%m-%d') AS day, o.decision_id, o.seq,
+        SELECT o.run_id, r.goal_id, r.day, o.decision_id, o.seq,
             o.node_id, o.intent_print, o.position, o.option.id AS option_id,
             coalesce(o.option.description, '') AS description,
             coalesce(o.option.action_type, 'unknown') AS action_type,
@@ -221,7 +224,7 @@ _SELECTS = {
         ) AS o JOIN runs_made AS r USING (run_id)
     """,
     "problems": """
-        SELECT p.run_id, r.goal_id, strftime(r.started_at, '%Y-%m-%d') AS day, p.id AS problem_id,
+        SELECT p.run_id, r.goal_id, r.day, p.id AS problem_id,
             p.seq, p.timestamp, coalesce(p.severity, 'warning') AS severity,
             coalesce(p.description, '') AS description, p.root_cause,
             print AS cause_print, p.suggested_fix, p.decision_id, r.succeeded AS run_succeeded
