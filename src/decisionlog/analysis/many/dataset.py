@@ -157,6 +157,12 @@ def _put(connection: DuckDBPyConnection, path: Path, name: str) -> None:
             f"COPY ({loading.select(table)} ORDER BY day, goal_id, run_id, seq) TO {target}"
             f" ({layout}, PARTITION_BY (day), FILENAME_PATTERN '{name}_{{i}}')"
         )
+        if next((made / table).glob("*/*.parquet"), None) is None:  # a folder that Spark can open
+            folder = made / table / "day=unknown"
+            folder.mkdir(parents=True, exist_ok=True)
+            empty = loading.quoted(str(folder / f"{name}_0.parquet"))
+            query = loading.select(table, with_day=False)
+            connection.execute(f"COPY ({query} LIMIT 0) TO {empty} ({layout})")
     runs = f"{loading.select('runs')} ORDER BY goal_id, run_id"
     last = loading.quoted(str(made / "runs.parquet"))
     connection.execute(f"COPY ({runs}) TO {last} ({layout})")
