@@ -1,0 +1,164 @@
+"""Where decisions are made, and how often what is decided there succeeds.
+
+A place is a node and the fingerprint of an intent. Where a node's intents hardly ever repeat
+(a model words each anew), the node alone is the place.
+
+Choices are compared by a run's first decision at a place only: one vote for each run. So the votes
+are independent, and an agent that tries the second option only after the first has failed does not
+make the second look bad. And only runs in as much trouble are compared: with none, one or more
+failures before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import narwhals as nw
+from msgspec import Struct
+
+from decisionlog.analysis.many.sources import Frame, Tables, rows
+from decisionlog.analysis.many.stats import Rate, Sums, clustered_rate
+from decisionlog.errors import ReadError
+
+_REPEATS = 3
+_FEW = 20
+"""A node with more intents than this, each of which comes fewer times than `_REPEATS` on average,
+words them anew each time."""
+
+_MUCH = 2
+
+EXAMPLES = 5
+
+
+class Example(Struct, frozen=True):
+    """Where to look: a run, and a decision in it."""
+
+    run_id: str
+    decision_id: str | None = None
+    text: str | None = None
+
+    def __str__(self) -> str:
+        where = self.run_id + (f" {self.decision_id}" if self.decision_id else "")
+        return f"{where}: {self.text}" if self.text else where
+
+
+def number(value: Any) -> int:
+    """A count from any engine: some give decimals, and nothing for the sum of no rows."""
+    return 0 if value is None else int(value)
+
+
+def count_if(condition: nw.Expr) -> nw.Expr:
+    """How many rows of a group the condition holds for; if it is unknown, it does not."""
+    return nw.when(condition).then(1).otherwise(0).sum()
+
+
+def of_goal(frame: Frame, goal_id: str | None) -> Frame:
+    """The rows of a goal, or all."""
+    return frame if goal_id is None else frame.filter(nw.col("goal_id") == goal_id)
+
+
+def check_goal(tables: Tables, goal_id: str | None) -> None:
+    """That there are runs of this goal.
+
+    Raises:
+        ReadError: there are none.
+    """
+    if goal_id is None or rows(of_goal(tables.runs, goal_id).select("run_id").head(1)):
+        return
+    from difflib import get_close_matches
+
+    goals = [row["goal_id"] for row in rows(tables.runs.select("goal_id").unique())]
+    near = get_close_matches(goal_id, sorted(goals), 3)
+    hint = f"; is it {' or '.join(map(repr, near))}?" if near else ""
+    raise ReadError(f"no run has the goal {goal_id!r:.200}{hint}")
+
+
+def placed(tables: Tables, goal_id: str | None, node_id: str | None = None) -> Frame:
+    """Decisions with their `place`, which is "" where the node alone is it, and `is_first`: whether
+    the decision is the run's first there.
+    """
+    frame = of_goal(tables.decisions, goal_id)
+    if node_id is not None:
+        frame = frame.filter(nw.col("node_id") == node_id)
+    worded_anew = _worded_anew(tables)
+    if not worded_anew:
+        return frame.with_columns(place=nw.col("intent_print"), is_first=nw.col("visit") == 1)
+    anew = nw.col("node_id").is_in(worded_anew)
+    return frame.with_columns(
+        place=nw.when(anew).then(nw.lit("")).otherwise(nw.col("intent_print")),
+        is_first=nw.when(anew).then(nw.col("node_visit") == 1).otherwise(nw.col("visit") == 1),
+    )
+
+
+def trouble() -> nw.Expr:
+    """How many failures a run had seen by then: 0, 1, or 2 for more."""
+    failures = nw.col("failures_before")
+    return nw.when(failures > _MUCH).then(_MUCH).otherwise(failures)
+
+
+def _worded_anew(tables: Tables) -> list[str]:
+    """The nodes whose intents hardly ever repeat, in all runs."""
+    if "worded_anew" not in tables.memo:
+        by_intent = tables.decisions.group_by("node_id", "intent_print").agg(n=nw.len())
+        by_node = by_intent.group_by("node_id").agg(intents=nw.len(), n=nw.col("n").sum())
+        tables.memo["worded_anew"] = sorted(
+            row["node_id"]
+            for row in rows(by_node.filter(nw.col("intents") > _FEW))
+            if number(row["n"]) < _REPEATS * number(row["intents"])
+        )
+    found: list[str] = tables.memo["worded_anew"]
+    return found
+
+
+def by_run(frame: Frame, keys: Sequence[str], *sums: str) -> Frame:
+    """For each group and run: decisions, those whose outcome is known and those that succeeded."""
+    return frame.group_by(*keys, "run_id").agg(
+        n=nw.len(),
+        known=nw.col("succeeded").count(),
+        k=count_if(nw.col("succeeded")),
+        **{name: nw.col(name).sum() for name in sums},
+    )
+
+
+def over_runs(frame: Frame, keys: Sequence[str], *sums: str) -> Frame:
+    """What `by_run` made, summed up, with what the interval of a rate needs."""
+    k, n = nw.col("k"), nw.col("known")
+    summed = frame.with_columns(kk=k * k, kn=k * n, nn=n * n)
+    return summed.group_by(*keys).agg(
+        decisions=nw.col("n").sum(),
+        runs=nw.len(),
+        known=n.sum(),
+        known_runs=count_if(n > 0),
+        k=k.sum(),
+        kk=nw.col("kk").sum(),
+        kn=nw.col("kn").sum(),
+        nn=nw.col("nn").sum(),
+        **{name: nw.col(name).sum() for name in sums},
+    )
+
+
+def rate_of(row: dict[str, Any]) -> Rate:
+    """The rate of successes that a row of `over_runs` tells of."""
+    return clustered_rate(sums_of(row))
+
+
+def sums_of(row: dict[str, Any]) -> Sums:
+    """What a row of `over_runs` knows about the clusters."""
+    return Sums(
+        number(row["k"]),
+        number(row["known"]),
+        number(row["known_runs"]),
+        float(row["kk"]),
+        float(row["kn"]),
+        float(row["nn"]),
+    )
+
+
+def examples(frame: Frame, text: str | None = None) -> list[Example]:
+    """The first few rows as examples, by run."""
+    columns = ["run_id", "decision_id", *([text] if text else [])]
+    found = rows(frame.select(*columns).sort("run_id", "decision_id").head(EXAMPLES))
+    return [
+        Example(row["run_id"], row["decision_id"], row[text] if text else None) for row in found
+    ]

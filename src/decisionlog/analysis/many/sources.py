@@ -1,0 +1,115 @@
+"""Where the four tables come from: run files, Parquet, or frames of the caller's."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import narwhals as nw
+from msgspec import Struct
+
+from decisionlog.analysis.many import dataset, loading
+from decisionlog.analysis.many.tables import TABLES
+from decisionlog.errors import ReadError
+from decisionlog.store import RunStore
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+Frame: TypeAlias = nw.LazyFrame[Any]
+Source: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]
+
+
+class Scratch:
+    """A directory of ours, which is removed with this object, or by `remove`."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="decisionlog-"))
+        self.remove = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
+class Tables(Struct, frozen=True):
+    """The four tables, ready to be asked."""
+
+    runs: Frame
+    decisions: Frame
+    options: Frame
+    problems: Frame
+    path: Path | None = None
+    """Where the Parquet is, if that is what they are."""
+    connection: Any = None
+    scratch: Scratch | None = None
+    """Where the Parquet is if it was made for these tables only."""
+    memo: dict[str, Any] = {}
+    """What was found out about them, and does not change."""
+
+
+def open_tables(source: Source) -> Tables:
+    """The tables of a traces directory, a Parquet dataset, or of four lazy frames by name.
+
+    Raises:
+        ReadError: there is nothing there, or a table or a column is missing.
+    """
+    if isinstance(source, Mapping):
+        return _brought(source)
+    path = Path(source)
+    if not path.is_dir():
+        raise ReadError(f"there is no directory {path}")
+    if dataset.is_dataset(path):
+        return _parquet(path, None)
+    scratch = Scratch()
+    dataset.write_once(RunStore(path), scratch.path)
+    return _parquet(scratch.path, scratch)
+
+
+def _parquet(path: Path, scratch: Scratch | None) -> Tables:
+    connection = loading.connect()
+    for table in TABLES:
+        define(connection, path, table)
+    frames: dict[str, Frame] = {table: nw.from_native(connection.table(table)) for table in TABLES}
+    return _of(frames, path, connection, scratch)
+
+
+def _of(frames: dict[str, Frame], *rest: Any) -> Tables:
+    return Tables(frames["runs"], frames["decisions"], frames["options"], frames["problems"], *rest)
+
+
+def define(connection: DuckDBPyConnection, path: Path, table: str) -> None:
+    """Make a table of a dataset known to a database, as a view of its files."""
+    columns = TABLES[table]
+    if next((path / table).glob("**/*.parquet"), None) is None:
+        fields = ", ".join(f'"{column.name}" {column.type}' for column in columns)
+        connection.execute(f"CREATE TABLE {table} ({fields})")
+    else:
+        names = ", ".join(f'"{column.name}"' for column in columns)
+        files = loading.quoted(str(path / table / "**" / "*.parquet"))
+        connection.execute(
+            f"CREATE VIEW {table} AS SELECT {names} FROM read_parquet({files},"
+            " hive_partitioning=false)"
+        )
+
+
+def _brought(source: Mapping[str, Any]) -> Tables:
+    frames: dict[str, Frame] = {}
+    for table, columns in TABLES.items():
+        if table not in source:
+            raise ReadError(f"the table {table!r} is missing; there are {sorted(source)}")
+        frame: Any = nw.from_native(source[table])
+        if isinstance(frame, nw.DataFrame):
+            frame = frame.lazy("duckdb")
+        have = set(frame.collect_schema().names())
+        if missing := [column.name for column in columns if column.name not in have]:
+            raise ReadError(f"the table {table!r} lacks the columns {', '.join(missing)}")
+        frames[table] = frame
+    return _of(frames)
+
+
+def rows(frame: Frame) -> list[dict[str, Any]]:
+    """What a small frame holds."""
+    table: Any = frame.collect("pyarrow").to_native()
+    return table.to_pylist()  # type: ignore[no-any-return]
