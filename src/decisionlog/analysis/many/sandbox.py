@@ -3,7 +3,7 @@
 One statement, and that a SELECT: so nothing is written and no setting changed. Of files, only those
 of the dataset can be read, as the database itself enforces: it is opened for this alone, with no
 access to anything else, no extensions, no variables of the program's, and its settings locked. It
-takes as much time and memory as the query wants, up to `memory_limit`.
+takes as much time as the query wants, and memory up to DuckDB's own limit.
 """
 
 from __future__ import annotations
