@@ -133,7 +133,7 @@ def faults(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, into docs/_build/html; a warning is an error."""
-    session.install(".[cli]", *group("docs"))
+    session.install(".[cli,analysis]", *group("docs"))
     shutil.rmtree("docs/_build", ignore_errors=True)
     session.run(
         *("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "--builder=html"),

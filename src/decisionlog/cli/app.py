@@ -26,7 +26,7 @@ from decisionlog import (
     RunSummary,
     __version__,
 )
-from decisionlog.cli import arguments, listing, live, pruning, select, story
+from decisionlog.cli import arguments, listing, live, many, pruning, select, story
 from decisionlog.cli.decision import Depth
 from decisionlog.cli.look import fitting
 from decisionlog.cli.output import hush, put_json, put_json_line, say, stdout
@@ -366,3 +366,7 @@ def demo(ctx: click.Context, runs: int, seed: int, out: str, as_json: bool) -> N
     if complaint := showcase.complaint(report):
         say(f"decisionlog: {complaint}", "red")
         ctx.exit(NOT_WELL)
+
+
+for command in many.COMMANDS:
+    program.add_command(command)

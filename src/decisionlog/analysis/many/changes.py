@@ -25,6 +25,7 @@ from decisionlog.analysis.many.stats import (
     rate,
 )
 from decisionlog.analysis.many.text import block, lines
+from decisionlog.analysis.one.wording import counted
 from decisionlog.errors import ReadError
 
 Verdict: TypeAlias = Literal["better", "worse"]
@@ -75,7 +76,8 @@ class Step(Struct, frozen=True):
 
     def __str__(self) -> str:
         return lines(
-            f"{self.before} ({self.before_runs} runs) → {self.after} ({self.after_runs} runs)",
+            f"{self.before} ({counted(self.before_runs, 'run')})"
+            f" → {self.after} ({counted(self.after_runs, 'run')})",
             block("Better", self.better),
             block("Worse", self.worse),
             block("No telling", self.unclear),
@@ -185,8 +187,8 @@ def _tests(measured: tuple[list[dict[str, Any]], ...], before: str, after: str) 
     nodes: dict[str, list[Counts]] = {}
     for (_, node), old, new in _side_by_side(by_node, before, after, "goal_id", "node_id"):
         nodes.setdefault(node, []).append(_counts(old, new))
-    for node, counted in sorted(nodes.items()):
-        yield from _rates("success", f"node {node}", counted)
+    for node, counts in sorted(nodes.items()):
+        yield from _rates("success", f"node {node}", counts)
 
 
 def _side_by_side(

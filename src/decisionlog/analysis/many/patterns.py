@@ -20,6 +20,7 @@ from decisionlog.analysis.many.places import (
 from decisionlog.analysis.many.sources import Tables, rows
 from decisionlog.analysis.many.stats import Interval, Rate, rate, wilson
 from decisionlog.analysis.many.text import block, lines
+from decisionlog.analysis.one.wording import counted
 
 _MOST = 50
 """How many causes, errors and nodes are named; the commonest."""
@@ -40,7 +41,7 @@ class Goal(Struct, frozen=True):
     """The median."""
 
     def __str__(self) -> str:
-        return f"{self.goal_id}: {self.runs} runs, success {self.success}"
+        return f"{self.goal_id}: {counted(self.runs, 'run')}, success {self.success}"
 
 
 class Goals(Struct, frozen=True):
@@ -66,7 +67,9 @@ class Cause(Struct, frozen=True):
     example: Example
 
     def __str__(self) -> str:
-        return f"{self.runs} runs ({self.share:.0%}): {self.cause or 'no cause recorded'}"
+        return (
+            f"{counted(self.runs, 'run')} ({self.share:.0%}): {self.cause or 'no cause recorded'}"
+        )
 
 
 class Failure(Struct, frozen=True):
@@ -82,7 +85,8 @@ class Failure(Struct, frozen=True):
     example: Example
 
     def __str__(self) -> str:
-        return f"{self.decisions} decisions of {self.runs} runs at {self.node_id}: {self.error}"
+        where = f"{counted(self.runs, 'run')} at {self.node_id}"
+        return f"{counted(self.decisions, 'decision')} of {where}: {self.error}"
 
 
 class NodePattern(Struct, frozen=True):
@@ -130,7 +134,7 @@ class Period(Struct, frozen=True):
 
     def __str__(self) -> str:
         days = self.first_day + (f" to {self.last_day}" if self.last_day != self.first_day else "")
-        return f"{days}: {self.runs} runs, success {self.success}"
+        return f"{days}: {counted(self.runs, 'run')}, success {self.success}"
 
 
 class Patterns(Struct, frozen=True):
@@ -149,7 +153,7 @@ class Patterns(Struct, frozen=True):
     def __str__(self) -> str:
         statuses = ", ".join(f"{n} {status}" for status, n in self.statuses.items())
         return lines(
-            f"{self.goal_id}: {self.runs} runs ({statuses}); success {self.success}",
+            f"{self.goal_id}: {counted(self.runs, 'run')} ({statuses}); success {self.success}",
             block("Why runs fail", self.causes),
             block("Errors of decisions", self.errors),
             block("Nodes", self.nodes),
