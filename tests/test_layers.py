@@ -1,0 +1,55 @@
+"""How the package hangs together, and how large its parts are."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import decisionlog
+
+CORE = sorted(Path(decisionlog.__file__).parent.glob("*.py"))
+RECORDING = {"buffer", "decisions", "imperative", "intake", "lanes", "recorder", "runs", "runtime"}
+READING = {"reading", "store"}
+
+
+def imports(path: Path) -> set[str]:
+    """The modules of the package that are imported when this one is."""
+    tree = ast.parse(path.read_text("utf-8"))
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("decisionlog"):
+            found |= {(node.module or "").partition(".")[2] or alias.name for alias in node.names}
+    return found
+
+
+def test_recording_and_reading_share_the_records_and_what_is_below_them() -> None:
+    for path in CORE:
+        if path.stem in RECORDING:
+            assert not imports(path) & READING, path.stem
+        if path.stem in READING:
+            assert not imports(path) & RECORDING, path.stem
+
+
+def test_the_core_knows_nothing_of_the_edge() -> None:
+    for path in CORE:
+        tops = {name.partition(".")[0] for name in imports(path)}
+        assert not tops & {"analysis", "bridges", "cli", "demo", "testing", "viewer"}, path.stem
+
+
+def test_importing_takes_nothing_but_the_three_dependencies() -> None:
+    script = (
+        "import sys, aiofiles.os, anyio.lowlevel, msgspec; before = set(sys.modules)\n"
+        "import decisionlog\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*sorted(new - {'decisionlog'} - sys.stdlib_module_names))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+    )
+    assert done.stderr == ""
+    assert [name for name in done.stdout.split() if name not in ("anyio", "aiofiles")] == []
+
+
+def test_no_file_of_the_core_takes_more_than_one_sitting() -> None:
+    for path in CORE:
+        assert len(path.read_text("utf-8").splitlines()) <= 400, path.name
