@@ -349,3 +349,26 @@ async def test_a_callback_of_the_event_loop_does_not_wait_for_room() -> None:
         assert runtime.stats().dropped == 0
         sink.unblock()
     assert sink.run("run_1").decisions[-1].intent == "called back"
+
+
+def test_ctrl_c_while_a_scope_begins_leaves_nothing_behind() -> None:
+    class Clock(FixedClock):
+        interrupts = False
+
+        def now(self) -> datetime:
+            if self.interrupts:
+                raise KeyboardInterrupt
+            return super().now()
+
+    sink, clock = MemorySink(), Clock()
+    with recorded(sink, clock=clock) as runtime:
+        with runtime.run("goal"):
+            for scope in (runtime.decision("decide"), runtime.run("inner")):
+                clock.interrupts = True
+                with pytest.raises(KeyboardInterrupt):
+                    scope.__enter__()
+                clock.interrupts = False
+                assert scope.id == "" and scope.ended
+        assert runtime.stats().errors == 0
+    assert [type(record) for record in sink.records("run_1")] == [RunStarted, RunEnded]
+    assert sink.run_ids() == ["run_1"]

@@ -101,8 +101,6 @@ class Intake:
 
     def decision_type(self, value: Any) -> DecisionType:
         """One of the types, or its name."""
-        if type_of(value) is str and value in DECISION_TYPES:
-            return DECISION_TYPES[value]
         return self._one_of(DECISION_TYPES, value, "decision_type", DecisionType.CUSTOM)
 
     def severity(self, value: Any) -> str:

@@ -99,14 +99,8 @@ def test_usage(recorded: Recorded) -> None:
     result = decisionlog("--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert re.findall(r"^  (\w+)  ", result.stdout, re.MULTILINE) == [
-        "check",
-        "demo",
-        "diff",
-        "ls",
-        "prune",
-        "show",
-        "tail",
-        "why",
+        *("calibration", "check", "demo", "diff", "export", "ls", "nodes", "options", "patterns"),
+        *("prune", "show", "sql", "suggest", "tail", "why"),
     ]
 
 

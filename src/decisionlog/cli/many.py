@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 from rich.console import Console
@@ -35,7 +35,8 @@ def _answer(directory: str | None, as_json: bool, ask: Callable[[Analysis], Any]
         put_json(found)
         return
     screen = stdout()
-    text = "\n\n".join(map(str, found)) if isinstance(found, list) else str(found)
+    each = cast("list[object]", found) if isinstance(found, list) else [found]
+    text = "\n\n".join(map(str, each))
     for line in (text or _NOTHING).splitlines():
         screen.put(line)
 
