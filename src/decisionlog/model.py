@@ -288,10 +288,11 @@ class RunSummary(Struct, frozen=True):
         ):
             if texts:
                 lines += [f"{title}:", *(f"  {text}" for text in texts)]
-        return "\n".join(map(_printable, filter(None, lines)))
+        return "\n".join(map(printable, filter(None, lines)))
 
 
-def _printable(line: str) -> str:
+def printable(line: str) -> str:
+    """The text with what a terminal would obey, or not show, spelled out."""
     if line.isprintable():
         return line
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)

@@ -166,8 +166,6 @@ encode = msgspec.json.Encoder().encode
 _decode_strictly = msgspec.json.Decoder(Record).decode
 _decode_plain = msgspec.json.Decoder(dict[str, Any]).decode
 _TYPES: dict[str, type[Struct]] = {kind.__struct_config__.tag: kind for kind in get_args(Record)}
-
-
 _fields = cache(msgspec.structs.fields)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from decisionlog.model import Decision
+from decisionlog.model import Decision, printable
 
 _LONGEST = 160
 _GENERATED = re.compile(r"Run [\w ]+\. Made \d+ decisions?")
@@ -18,9 +18,7 @@ def plain(text: str, longest: int = _LONGEST) -> str:
     >>> plain("two\nlines \x1b[31m", 14)
     'two lines \\x1…'
     """
-    text = " ".join(text[: 8 * longest].split())
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+    text = printable(" ".join(text[: 8 * longest].split()))
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
 
 
