@@ -231,6 +231,24 @@ async def test_without_a_run_the_body_runs_and_nothing_is_recorded() -> None:
     assert sink.run_ids() == []
 
 
+async def test_without_a_run_each_decision_is_counted_and_one_warning_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    sink = MemorySink()
+    async with recorded(sink, strict=False) as runtime:
+        scope = runtime.decision("x", AB)
+        async with runtime.run("goal"), scope:
+            pass
+        for n in range(1, 4):
+            async with scope as decision:  # which is no longer that of the run
+                decision.succeed(n)
+                assert decision.id == ""
+            assert runtime.stats().misused == n
+    [warning] = caplog.records
+    assert warning.args[1] == "NoRunError"  # type: ignore[index]
+    assert outcome_of(only_decision(sink.run("run_1"))).result is None
+
+
 async def test_without_a_run_every_call_is_an_error_when_strict() -> None:
     async with recorded(MemorySink()) as runtime:
         calls: list[Callable[[], Awaitable[object]]] = [

@@ -138,8 +138,11 @@ class DecisionHandle(Scope):
 
     def begin(self, runtime: Runtime, outer: Frame | None) -> None:
         """Record the decision, if there is a run to record it in."""
-        intent, options, chosen, reasoning, node_id, kind, constraints, context, old = self._given
         self.id, self.run = "", NO_RUN  # not those of an earlier use
+        if outer is None and runtime.no_run_is_told and type(self._binder) is not RunHandle:
+            runtime.count_misuse()  # a library may well be used without a run, and shall not pay
+            return
+        intent, options, chosen, reasoning, node_id, kind, constraints, context, old = self._given
         frame = outer
         if type(self._binder) is RunHandle:
             run = self._binder

@@ -142,6 +142,7 @@ class Runtime(Imperative):
         self._misused = self._errors = 0
         self._last_error: str | None = None
         self._warned: set[type[errors.MisuseError]] = set()
+        self.no_run_is_told = False
 
     def __repr__(self) -> str:
         return f"Runtime({str(self.path)!r})"
@@ -310,6 +311,11 @@ class Runtime(Imperative):
             self.misuse(errors.InvalidValueError, f"parent is {brief(given)}, {what}")
         return forked_from if frame is None else _ids_at(frame)
 
+    def count_misuse(self) -> None:
+        """Count a call that does not add up."""
+        with self._lock:
+            self._misused += 1
+
     def misuse(self, kind: type[errors.MisuseError], what: str) -> None:
         """Count a call that does not add up, and say so once for its kind; or raise, if strict."""
         with self._lock:
@@ -318,6 +324,7 @@ class Runtime(Imperative):
             self._warned.add(kind)
         if self.strict:
             raise kind(what)
+        self.no_run_is_told |= kind is errors.NoRunError
         if first:
             logger.warning(
                 "%s. The agent goes on; more of this kind (%s) are only counted, in "
