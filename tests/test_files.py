@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from decisionlog import FileSink, RunStatus, RunStore, Runtime, WriteError
+from decisionlog import FileSink, RunStatus, RunStore, Runtime, WriteError, sinks
 from decisionlog.testing import CountingIds
 from tests.waiting import of, until
 
@@ -211,6 +211,45 @@ async def test_a_run_whose_sync_failed_is_never_vouched_for_again(
         assert not await runtime.flush(durable=True)
         async with runtime.run("another"):
             assert await runtime.flush(durable=True)
+
+
+@linux
+async def test_what_is_kept_of_runs_does_not_grow_with_their_number(
+    traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each run that ever ended was remembered until someone asked for a durable flush."""
+    monkeypatch.setattr(sinks, "_SETTLED", 0)
+    real = os.fdatasync
+    synced: list[str] = []
+
+    def fdatasync(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).stem)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    async with Runtime(traces, new_run_id=CountingIds()) as runtime:
+        for _ in range(5):
+            async with runtime.run("goal"):
+                pass
+            assert await runtime.flush()
+        by_itself = [f"run_{n}" for n in range(1, len(synced) + 1)]
+        assert len(synced) >= 4 and synced == by_itself
+        assert await runtime.flush(durable=True)
+        assert synced == ["run_1", "run_2", "run_3", "run_4", "run_5"]
+
+
+async def test_a_sync_that_fails_long_after_a_run_is_told_by_the_next_durable_flush(
+    traces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sinks, "_SETTLED", 0)
+    monkeypatch.setattr(os, "fdatasync", failing(os.fdatasync, 1, errno.EIO))
+    async with Runtime(traces) as runtime:
+        for _ in range(2):
+            async with runtime.run("goal"):
+                pass
+            assert await runtime.flush()
+        assert not await runtime.flush(durable=True)
+        assert await runtime.flush(durable=True)
 
 
 async def test_a_directory_that_cannot_be_synced_is_not_durable(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future
 from pathlib import Path
@@ -25,6 +27,10 @@ if sys.platform == "darwin":  # pragma: no cover
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_SETTLED = 60.0
+"""Seconds after which the kernel has long written back, by itself, what an ended run left."""
+_AT_ONCE = 100
 
 
 class Chunk(Struct, frozen=True, gc=False):
@@ -93,6 +99,7 @@ class FileSink:
         self._files: dict[str, _RunFile] = {}
         self._unsynced: dict[str, _RunFile] = {}
         self._sync_failed: dict[str, _RunFile] = {}
+        self._ended: deque[tuple[float, str, _RunFile]] = deque()
         self._new_names = False
         self._lock = WriterLock(self.path / "writers", writer)
         # Not the loop's default executor: a write that hangs would hold up closing and
@@ -144,6 +151,7 @@ class FileSink:
             except OSError as error:
                 reason = reason or error
                 left += self._append_what_fits(chunks) if len(chunks) > 1 else chunks
+        self._sync_settled()
         return Unwritten(left, reason) if reason is not None else None
 
     def _append_what_fits(self, chunks: list[Chunk]) -> list[Chunk]:
@@ -167,6 +175,7 @@ class FileSink:
         if chunks[-1].ended:
             del self._files[run_id]
             file.close()
+            self._ended.append((time.monotonic(), run_id, file))
 
     def _make_room(self) -> None:
         opened = [file for file in self._files.values() if file.is_open]
@@ -176,12 +185,9 @@ class FileSink:
     def _sync(self) -> bool:
         told = dict(self._sync_failed)
         synced, self._unsynced = self._unsynced, {}
+        self._ended.clear()
         for run_id, file in synced.items():
-            if run_id not in self._sync_failed:
-                try:
-                    file.sync()
-                except OSError:
-                    self._sync_failed[run_id] = file
+            self._sync_file(run_id, file)
         if self._new_names:
             try:
                 for directory in (self.path / "runs", self.path, self.path.absolute().parent):
@@ -195,6 +201,25 @@ class FileSink:
         for run_id in told.keys() - self._files.keys():
             del self._sync_failed[run_id]
         return False
+
+    def _sync_file(self, run_id: str, file: _RunFile) -> None:
+        if run_id not in self._sync_failed:
+            try:
+                file.sync()
+            except OSError:
+                self._sync_failed[run_id] = file
+
+    def _sync_settled(self) -> None:
+        """Sync runs that ended a while ago, a few at a time: who never asks for `durable` would
+        have this remember every run there ever was, and by now it costs next to nothing.
+        """
+        long_ago = time.monotonic() - _SETTLED
+        for _ in range(min(len(self._ended), _AT_ONCE)):
+            if self._ended[0][0] > long_ago:
+                break
+            _, run_id, file = self._ended.popleft()
+            self._unsynced.pop(run_id, None)
+            self._sync_file(run_id, file)
 
     def _close(self) -> None:
         for file in self._files.values():
