@@ -111,21 +111,20 @@ def exporting(bench: Bench, rows: set[str]) -> list[Figure]:
         with open(joined, "wb") as file:
             file.writelines(each.read_bytes() for each in sorted((data / "runs").iterdir()))
         ours: list[float] = []
-        theirs: list[float] = []
         in_one: list[float] = []
         for turn in range(min(3, bench.effort.few_rounds)):
             ours.append(float(run("-c", _EXPORT, data, scratch / str(turn)).said))
             in_one.append(float(run("-c", _READ, joined).said))
-            theirs.append(float(run("-c", _READ, data / "runs" / "*.jsonl").said))
+        theirs = float(run("-c", _READ, data / "runs" / "*.jsonl").said)  # a minute or more
         size = joined.stat().st_size / 2**20
     details = {
         "seconds": round(median(ours), 2),
-        "duckdb_s": round(median(theirs), 2),
+        "duckdb_s": round(theirs, 2),
         "duckdb_joined_s": round(median(in_one), 2),
         "mib": round(size, 1),
     }
     return [
-        Figure("analysis-export", [b / a for a, b in zip(ours, theirs, strict=True)], details),
+        Figure("analysis-export", [theirs / each for each in ours], details),
         Figure("analysis-export-joined", [b / a for a, b in zip(ours, in_one, strict=True)]),
     ]
 

