@@ -132,7 +132,7 @@ def kept(tables: Tables, frame: Frame) -> Generator[Frame]:
             yield nw.from_native(tables.connection.table(name))
         finally:
             tables.connection.execute(f"DROP TABLE {name}")
-    elif frame.implementation.is_pyspark():
+    elif frame.implementation.is_pyspark() or frame.implementation.is_pyspark_connect():
         cached = frame.to_native().cache()
         try:
             yield nw.from_native(cached)
