@@ -144,8 +144,10 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """What recording costs, beside others; arguments go to the benchmarks (`--quick`, `--help`)."""
-    session.install(".", *group("bench"))
+    """What recording costs, beside others; arguments go to the benchmarks (`--quick`, `--help`).
+    With `--analysis`, how long answers from many runs take.
+    """
+    session.install(".[cli,analysis]", *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

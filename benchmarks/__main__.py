@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
-from benchmarks import cost, ladder, load, process, reading, report
+from benchmarks import analysis, cost, ladder, load, process, reading, report
 from benchmarks.measure import FULL, LOOPS, QUICK, ROOT, Bench, Figure, Neighbours, settle
-from benchmarks.targets import Target, chosen
+from benchmarks.targets import ANALYSIS, TARGETS, Target, chosen
 from benchmarks.work import pool
 
 DEFAULT = ROOT / ".nox" / "bench.json"
@@ -28,7 +29,13 @@ MEASURES: dict[Measure, tuple[str, ...]] = {
     reading.listing: ("listing", "listing-growth"),
     process.imports: ("import",),
     cost.of_nothing: ("no-op",),
-}
+    analysis.answers: (
+        "analysis-patterns", "analysis-options", "analysis-suggest", "analysis-memory",
+    ),
+    analysis.over_files: ("analysis-files",),
+    analysis.exporting: ("analysis-export", "analysis-export-joined"),
+    analysis.first_page: ("analysis-ls",),
+}  # fmt: skip
 """What measures which rows; some come out of the same measurement."""
 
 
@@ -51,13 +58,15 @@ def arguments(args: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="a short run: only to see it work")
     parser.add_argument("--profile", action="store_true", help="where the time of a decision goes")
+    parser.add_argument("--analysis", action="store_true", help="of many runs, which takes minutes")
+    parser.add_argument("--keep", metavar="DIR", type=Path, help="make its runs here, once")
     parser.add_argument("--only", default="", metavar="ROW,ROW", help="these rows")
     parser.add_argument("--loop", default="asyncio", choices=LOOPS, help="the agent's event loop")
     parser.add_argument("--json", metavar="FILE", type=Path, default=DEFAULT, help="write here")
     parser.add_argument("--directory", type=Path, help="record below this one")
     given = parser.parse_args(args)
     try:
-        given.targets = chosen(given.only)
+        given.targets = chosen(given.only, ANALYSIS if given.analysis else TARGETS)
     except ValueError as error:
         parser.error(str(error))
     return given
@@ -69,7 +78,9 @@ def main(args: list[str] | None = None) -> None:
     bench = Bench(QUICK if given.quick else FULL, pool(), given.loop, given.directory)
     neighbours = Neighbours()
     profile = ladder.profile(bench) if given.profile else None
-    rows = [] if profile else measured(bench, given.targets)
+    with bench.scratch() as scratch:
+        bench = replace(bench, kept=given.keep or scratch)
+        rows = [] if profile else measured(bench, given.targets)
     document = report.document(given.loop, given.quick, neighbours.cores(), rows, profile)
     print(report.heading(document))
     print(report.profile_text(profile) if profile else report.table(rows))

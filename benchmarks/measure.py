@@ -55,12 +55,16 @@ class Effort(Struct, frozen=True):
     decoded: int = 10_000
     listed: int = 10_000
     scopes: int = 10_000
+    analysed_runs: int = 100_000
+    raw_runs: int = 10_000
+    listed_many: int = 100_000
 
 
 FULL = Effort()
 QUICK = Effort(
     rounds=3, few_rounds=1, decisions=1_000, long_run=20_000, live_runs=100, live_seconds=0.5,
     runs=200, late_seconds=0.3, idle_seconds=1.0, decoded=1_000, listed=500, scopes=5_000,
+    analysed_runs=1_000, raw_runs=200, listed_many=1_000,
 )  # fmt: skip
 
 
@@ -71,6 +75,8 @@ class Bench(Struct, frozen=True):
     items: list[Item]
     loop: str = "asyncio"
     directory: Path | None = None
+    kept: Path | None = None
+    """Where what is analysed is made, if it is not there."""
 
     def run(self, function: Callable[[*Ts], Awaitable[T]], *args: *Ts, loop: str = "") -> T:
         """Run a coroutine function on its own event loop."""

@@ -16,7 +16,7 @@ from benchmarks.measure import Figure
 from benchmarks.targets import Target
 from decisionlog import __version__
 
-PACKAGES = "msgspec anyio aiofiles eliot opentelemetry-sdk trio uvloop".split()
+PACKAGES = "msgspec anyio aiofiles eliot opentelemetry-sdk trio uvloop duckdb narwhals".split()
 
 
 class Row(Struct, frozen=True):

@@ -47,11 +47,23 @@ TARGETS = (
     Target("import", "`import decisionlog` over its three dependencies", 1.3),
     Target("no-op", "a scope that records nothing over an empty `async with`", 2),
 )
-BY_ROW = {target.row: target for target in TARGETS}
+ANALYSIS = (
+    Target("analysis-patterns", "`patterns` of 100,000 runs with 5,000,000 decisions", 5, unit="s"),
+    Target("analysis-options", "`options` of the same", 5, unit="s"),
+    Target("analysis-suggest", "`suggest` of the same", 5, unit="s"),
+    Target("analysis-memory", "memory that these three take at the most", 2048, unit="MiB", of=max),
+    Target("analysis-files", "`options` of 10,000 run files", 5, unit="s"),
+    Target("analysis-export", "`export parquet` over DuckDB reading the files", 0.5, True),
+    Target("analysis-export-joined", "the same over DuckDB reading one file", 0.5, True),
+    Target("analysis-ls", "`ls` of 100,000 runs, first page", 2, unit="s"),
+)
+"""Those that take minutes, and are measured when asked for."""
+BY_ROW = {target.row: target for target in (*TARGETS, *ANALYSIS)}
 
 
-def chosen(names: str) -> list[Target]:
-    """The rows that are meant by `decision,lateness`: those names, and what begins with them.
+def chosen(names: str, default: Sequence[Target] = TARGETS) -> list[Target]:
+    """The rows that are meant by `decision,lateness`: those names, and what begins with them; by
+    no name the default.
 
     Raises:
         ValueError: there is no such row.
@@ -62,4 +74,4 @@ def chosen(names: str) -> list[Target]:
         if not meant:
             raise ValueError(f"there is no row {name!r} among {', '.join(BY_ROW)}")
         rows |= meant
-    return [target for target in TARGETS if not names or target.row in rows]
+    return [each for row, each in BY_ROW.items() if row in rows] if names else list(default)

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 
-from benchmarks import limit
+from benchmarks import grown, limit
 from benchmarks.__main__ import MEASURES
 from benchmarks.contenders import decide_each
 from benchmarks.measure import Figure
 from benchmarks.report import row, table
-from benchmarks.targets import BY_ROW, TARGETS, chosen
+from benchmarks.targets import ANALYSIS, BY_ROW, TARGETS, chosen
 from benchmarks.work import pool
+from decisionlog import RunStore
+from decisionlog.analysis import Analysis
 from decisionlog.testing import MemorySink, Runtime
 
 ROOT = Path(__file__).parents[1]
@@ -77,6 +79,30 @@ def test_rows_are_chosen_by_name_and_by_beginning() -> None:
     assert chosen("") == list(TARGETS)
     rows = [target.row for target in chosen("lateness,decision")]
     assert rows == ["decision", "lateness-asyncio", "lateness-uvloop", "lateness-trio"]
+
+
+def test_those_of_the_analysis_are_measured_when_asked_for() -> None:
+    assert chosen("analysis") == chosen("", ANALYSIS) == list(ANALYSIS)
+    assert not set(TARGETS) & set(ANALYSIS)
+
+
+async def test_grown_run_files_are_whole(tmp_path: Path) -> None:
+    grown.copies(tmp_path / "traces", runs=7, decisions=2, options=4)
+    store = RunStore(tmp_path / "traces")
+    runs = [run async for run in store.runs()]
+    assert [run.decision_count for run in runs] == [2] * 7
+    for run in runs:
+        assert not (await store.check(run.run_id)).damage
+
+
+def test_a_grown_dataset_holds_what_it_says(tmp_path: Path) -> None:
+    grown.dataset(tmp_path / "parquet", runs=12)
+    with Analysis(tmp_path / "parquet") as analysis:
+        counted = "SELECT count(*), count(DISTINCT run_id), count(DISTINCT run_succeeded) FROM "
+        assert analysis.sql(counted + "decisions").rows == [[12 * grown.LENGTH, 12, 2]]
+        assert analysis.sql(counted + "options").rows == [[4 * 12 * grown.LENGTH, 12, 2]]
+        assert analysis.sql("SELECT count(*) FROM runs").rows == [[12]]
+        assert {goal.goal_id for goal in analysis.goals().goals} <= set(grown.GOALS)
 
 
 async def test_the_limit_builds_the_lines_that_are_recorded() -> None:

@@ -41,6 +41,12 @@ def test_a_select_over_the_four_tables_is_answered(analysis: Analysis) -> None:
     assert msgspec.json.decode(msgspec.json.encode(everything))["columns"] == everything.columns
 
 
+def test_no_bar_gets_into_the_answer_of_a_query_that_takes_long(analysis: Analysis) -> None:
+    assert analysis.sql("SELECT current_setting('enable_progress_bar')").rows == [[False]]
+    bar = analysis.tables.connection.execute("SELECT current_setting('enable_progress_bar')")
+    assert bar.fetchall() == [(False,)]
+
+
 def test_only_so_many_rows_are_given(analysis: Analysis) -> None:
     found = analysis.sql("FROM range(10)", limit=3)
     assert (len(found.rows), found.truncated) == (3, True)

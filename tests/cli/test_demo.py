@@ -13,12 +13,14 @@ from rich.cells import cell_len
 
 from decisionlog import Decision, Outcome, Problem, Run
 from decisionlog.cli.showcase import clearest
-from tests.cli.terminal import decisionlog, needs_terminal, on_terminal, started
+from tests.cli.terminal import decisionlog, in_a_process, needs_terminal, on_terminal, started
 from tests.waiting import until
 
 
-def test_it_shows_the_runs_a_failure_and_the_way_on(tmp_path: Path) -> None:
-    result = decisionlog("demo", "--runs", 4, "--out", "my traces", cwd=tmp_path)
+def test_it_shows_the_runs_a_failure_and_the_way_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = in_a_process("demo", "--runs", 4, "--out", "my traces", cwd=tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     table, *rest = result.stdout.split("\n\n")
     assert len(table.splitlines()) == 5
@@ -30,12 +32,13 @@ def test_it_shows_the_runs_a_failure_and_the_way_on(tmp_path: Path) -> None:
     assert "✗ critical " in why
     commands = re.findall(r"^  python -m decisionlog (\w+.*?)  +\S", result.stdout, re.MULTILINE)
     assert [command.split()[0] for command in commands] == ["check", "tail", "ls", "show", "why"]
+    monkeypatch.chdir(tmp_path)
     for command in commands:
         assert command.endswith(" 'my traces'")
-        further = decisionlog(*shlex.split(command), cwd=tmp_path)
+        further = decisionlog(*shlex.split(command))
         assert (further.returncode, further.stderr) == (0, ""), command
     for command in commands[3:]:
-        shown = decisionlog(*shlex.split(command), cwd=tmp_path).stdout
+        shown = decisionlog(*shlex.split(command)).stdout
         assert shown.startswith("✗ fetch-")
 
 
@@ -94,7 +97,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
 
 def test_nothing_recorded_is_told(tmp_path: Path) -> None:
     env = {"DECISIONLOG_DISABLED": "1"}
-    result = decisionlog("demo", "--runs", 1, "--out", tmp_path / "traces", env=env)
+    result = in_a_process("demo", "--runs", 1, "--out", tmp_path / "traces", env=env)
     assert (result.returncode, result.stdout) == (1, "")
     assert "nothing was recorded; is DECISIONLOG_DISABLED set?" in result.stderr
 

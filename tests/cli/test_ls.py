@@ -8,7 +8,7 @@ import pytest
 
 from decisionlog import Runtime
 from tests.cli.recorded import Recorded, plain
-from tests.cli.terminal import decisionlog, needs_terminal, on_terminal
+from tests.cli.terminal import decisionlog, in_a_process, needs_terminal, on_terminal
 
 
 def ids(*args: object) -> list[str]:
@@ -56,21 +56,23 @@ def test_filters(recorded: Recorded) -> None:
 def test_times_are_local_with_their_zone_and_utc_in_json(recorded: Recorded) -> None:
     started = recorded.summaries()[0].started_at
     assert started is not None
-    result = decisionlog("ls", recorded.path, env={"TZ": "XYZ-05:30"})
+    result = in_a_process("ls", recorded.path, env={"TZ": "XYZ-05:30"})
     hours = (started.hour + 5 + (started.minute + 30) // 60) % 24
     assert "STARTED (XYZ)" in result.stdout
     assert f"{hours:02}:{(started.minute + 30) % 60:02}:{started.second:02}" in result.stdout
-    result = decisionlog("ls", "--json", recorded.path, env={"TZ": "XYZ-05:30"})
+    result = in_a_process("ls", "--json", recorded.path, env={"TZ": "XYZ-05:30"})
     assert json.loads(result.stdout)[0]["started_at"].endswith("Z")
 
 
 def test_the_directory_is_that_of_the_environment_else_traces(recorded: Recorded) -> None:
     elsewhere = recorded.path.parent
     assert recorded.path.name == "traces"
-    assert decisionlog("ls", cwd=elsewhere).stdout.count("run_") == 3
-    named = decisionlog("ls", cwd=elsewhere / "traces", env={"DECISIONLOG_DIR": str(recorded.path)})
+    assert in_a_process("ls", cwd=elsewhere).stdout.count("run_") == 3
+    named = in_a_process(
+        "ls", cwd=elsewhere / "traces", env={"DECISIONLOG_DIR": str(recorded.path)}
+    )
     assert named.stdout.count("run_") == 3
-    empty = decisionlog("ls", cwd=elsewhere, env={"DECISIONLOG_DIR": ""})
+    empty = in_a_process("ls", cwd=elsewhere, env={"DECISIONLOG_DIR": ""})
     assert empty.stdout.count("run_") == 3
 
 

@@ -16,6 +16,7 @@ from tests.cli.terminal import (
     COMMAND,
     decisionlog,
     environment,
+    in_a_process,
     needs_terminal,
     on_terminal,
     started,
@@ -75,7 +76,7 @@ def test_the_installed_command_is_the_same() -> None:
     command = [str(script), "--version"]
     result = subprocess.run(command, capture_output=True, encoding="utf-8", env=environment())
     assert result.stdout == f"decisionlog, version {__version__}\n"
-    assert result.stdout.split()[-1] == decisionlog("--version").stdout.split()[-1]
+    assert result.stdout.split()[-1] == in_a_process("--version").stdout.split()[-1]
 
 
 def test_usage(recorded: Recorded) -> None:
@@ -96,7 +97,7 @@ def test_usage(recorded: Recorded) -> None:
         result = decisionlog(*arguments)
         assert (result.returncode, result.stdout) == (2, ""), arguments
         assert "Usage: " in result.stderr
-    result = decisionlog("--help")
+    result = in_a_process("--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert re.findall(r"^  (\w+)  ", result.stdout, re.MULTILINE) == [
         *("calibration", "check", "demo", "diff", "export", "ls", "nodes", "options", "patterns"),
@@ -204,37 +205,42 @@ def test_an_unknown_run_is_named_harmlessly(recorded: Recorded) -> None:
 # The shell
 
 
-def complete(words: str, cwd: Path, **env: str) -> list[str]:
-    """What bash would offer for the last of these words."""
-    script = "import sys; from decisionlog.cli.app import program; program(prog_name='decisionlog')"
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        encoding="utf-8",
-        cwd=cwd,
-        env=environment(
-            _DECISIONLOG_COMPLETE="bash_complete",
-            COMP_WORDS=words,
-            COMP_CWORD=str(len(words.split(" ")) - 1),
-            **env,
-        ),
-    )
-    return done.stdout.split()
+def asked(words: str) -> dict[str, str]:
+    """How bash asks what to offer for the last of these words."""
+    place = len(words.split(" ")) - 1
+    return {"_DECISIONLOG_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(place)}
 
 
-def test_runs_are_completed(recorded: Recorded) -> None:
-    here = recorded.path.parent
+def complete(words: str) -> list[str]:
+    """What it is offered."""
+    from decisionlog.cli.app import program
+
+    env = environment(**asked(words))
+    return CliRunner(env=env).invoke(program, prog_name="decisionlog").output.split()
+
+
+def test_runs_are_completed(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [recorded.stuck, recorded.failed, recorded.completed]
-    assert complete("decisionlog show ", here) == [f"plain,{name}" for name in ["last", *ids]]
-    assert complete("decisionlog show la", here) == ["plain,last"]
-    assert complete(f"decisionlog tail {ids[0][:-2]}", here) == [f"plain,{ids[0]}"]
-    assert complete("decisionlog check trac", here) == ["dir,trac"]
-    assert complete("decisionlog why la", here) == ["plain,last"]
-    assert complete(f"decisionlog diff last {ids[1][:-2]}", here) == [f"plain,{ids[1]}"]
-    assert complete("decisionlog show ", here / "traces") == ["plain,last"]
-    assert "plain,show" in complete("decisionlog s", here)
+    monkeypatch.delenv("DECISIONLOG_DIR", raising=False)
+    monkeypatch.chdir(recorded.path.parent)
+    assert complete("decisionlog show ") == [f"plain,{name}" for name in ["last", *ids]]
+    assert complete("decisionlog show la") == ["plain,last"]
+    assert complete(f"decisionlog tail {ids[0][:-2]}") == [f"plain,{ids[0]}"]
+    assert complete("decisionlog check trac") == ["dir,trac"]
+    assert complete("decisionlog why la") == ["plain,last"]
+    assert complete(f"decisionlog diff last {ids[1][:-2]}") == [f"plain,{ids[1]}"]
+    assert "plain,show" in complete("decisionlog s")
+    monkeypatch.chdir(recorded.path)
+    assert complete("decisionlog show ") == ["plain,last"]
+
+
+def test_the_installed_command_completes(recorded: Recorded) -> None:
+    script = Path(sys.executable).with_name("decisionlog")
+    env = environment(**asked("decisionlog show "), DECISIONLOG_DIR=str(recorded.path))
+    done = subprocess.run([str(script)], capture_output=True, encoding="utf-8", env=env)
+    assert f"plain,{recorded.stuck}" in done.stdout.split()
 
 
 def test_the_command_says_how_it_is_called() -> None:
     assert COMMAND[-2:] == ["-m", "decisionlog"]
-    assert decisionlog("ls", "--help").stdout.startswith("Usage: python -m decisionlog ls")
+    assert in_a_process("ls", "--help").stdout.startswith("Usage: python -m decisionlog ls")

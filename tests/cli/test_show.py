@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from decisionlog import Evaluation, Option, RunStore, Runtime
 from tests import runfiles
 from tests.cli.recorded import Recorded, plain
-from tests.cli.terminal import decisionlog, needs_terminal, on_terminal
+from tests.cli.terminal import decisionlog, in_a_process, needs_terminal, on_terminal
 
 
 def show(*args: object) -> str:
@@ -172,7 +172,7 @@ def test_a_run_is_named_by_any_beginning(recorded: Recorded) -> None:
 def test_last_is_the_newest_and_the_default(recorded: Recorded) -> None:
     for arguments in (["last", recorded.path], [recorded.path]):
         assert show(*arguments).startswith(f"◆ rest stuck  {recorded.stuck}\n")
-    result = decisionlog("show", cwd=recorded.path.parent)
+    result = in_a_process("show", cwd=recorded.path.parent)
     assert result.stdout.startswith(f"◆ rest stuck  {recorded.stuck}\n")
 
 
@@ -287,7 +287,7 @@ def test_without_colours_the_marks_remain(recorded: Recorded) -> None:
 
 
 def test_an_output_without_such_characters_gets_others(recorded: Recorded) -> None:
-    result = decisionlog("show", recorded.failed, recorded.path, env={"PYTHONIOENCODING": "ascii"})
+    result = in_a_process("show", recorded.failed, recorded.path, env={"PYTHONIOENCODING": "ascii"})
     assert (result.returncode, result.stderr) == (0, "")
     assert "`-x Next step > far" in result.stdout
     assert result.stdout.isascii()

@@ -11,7 +11,7 @@ import pytest
 
 from decisionlog import RunStore, Runtime
 from tests.cli.recorded import Recorded, plain
-from tests.cli.terminal import decisionlog, started
+from tests.cli.terminal import decisionlog, in_a_process, started
 
 
 def test_a_run_that_is_over_is_told_from_the_beginning(recorded: Recorded) -> None:
@@ -34,7 +34,7 @@ def test_a_run_that_is_over_is_told_from_the_beginning(recorded: Recorded) -> No
 
 def test_without_a_run_it_is_the_newest(recorded: Recorded) -> None:
     assert decisionlog("tail", recorded.path).stdout.startswith(recorded.stuck)
-    assert decisionlog("tail", cwd=recorded.path.parent).stdout.startswith(recorded.stuck)
+    assert in_a_process("tail", cwd=recorded.path.parent).stdout.startswith(recorded.stuck)
 
 
 def test_json_lines_are_the_records(recorded: Recorded) -> None:

@@ -8,8 +8,8 @@ from math import expm1
 from typing import Any, Literal, TypeAlias
 
 import narwhals as nw
+import scipy
 from msgspec import Struct
-from scipy import stats
 
 from decisionlog.analysis.many.places import Example, count_if, number
 from decisionlog.analysis.many.sources import Frame, Tables, rows
@@ -25,8 +25,8 @@ from decisionlog.analysis.many.stats import (
     rate,
 )
 from decisionlog.analysis.many.text import block, lines
-from decisionlog.analysis.one.wording import counted
 from decisionlog.errors import ReadError
+from decisionlog.wording import counted
 
 Verdict: TypeAlias = Literal["better", "worse"]
 
@@ -228,7 +228,9 @@ def _amounts(
     (mean, std, n), (new_mean, new_std, new_n) = sides
     if min(n, new_n) < LEAST or std is None or new_std is None or not (std or new_std):
         return
-    found = stats.ttest_ind_from_stats(mean, std, n, new_mean, new_std, new_n, equal_var=False)
+    found = scipy.stats.ttest_ind_from_stats(
+        mean, std, n, new_mean, new_std, new_n, equal_var=False
+    )
     yield _Test(what, target, float(found.pvalue), expm1(mean), expm1(new_mean))
 
 

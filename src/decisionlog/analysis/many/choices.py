@@ -23,7 +23,7 @@ from decisionlog.analysis.many.places import (
     rate_of,
     trouble,
 )
-from decisionlog.analysis.many.sources import Frame, Tables, rows
+from decisionlog.analysis.many.sources import Frame, Tables, kept, rows
 from decisionlog.analysis.many.stats import (
     FALSE_FINDINGS,
     LEAST,
@@ -38,6 +38,7 @@ from decisionlog.analysis.many.stats import (
 from decisionlog.analysis.many.tables import MENU_SEPARATOR
 from decisionlog.analysis.many.text import block, lines
 
+_KEYS = ("node_id", "place")
 _PLACES = 200
 """How many places are looked at; those with most decisions."""
 _COMPARED = 12
@@ -173,14 +174,16 @@ def options(tables: Tables, goal_id: str | None = None, node_id: str | None = No
     """
     check_goal(tables, goal_id)
     frame = placed(tables, goal_id, node_id).filter(~nw.col("chosen_option_id").is_null())
-    places, left_out = _places(frame)
-    if not places:
-        return Options(goal_id, node_id, 0, [], 0)
-    mine = _within(frame, places)
-    tests = contrasts(mine)
-    p_values = adjusted([test.p_value for test in tests])
-    regrets = _regrets(zip(tests, p_values, strict=True))
-    found = _patterns(mine, _offered(mine), regrets)
+    with kept(tables, frame.group_by(*_KEYS).agg(n=nw.len())) as counted:
+        places, left_out = _places(counted)
+        if not places:
+            return Options(goal_id, node_id, 0, [], 0)
+        if left_out:
+            frame = frame.join(_foremost(counted).select(*_KEYS), on=[*_KEYS], how="semi")
+        tests = contrasts(frame)
+        p_values = adjusted([test.p_value for test in tests])
+        regrets = _regrets(zip(tests, p_values, strict=True))
+        found = _patterns(frame, _offered(tables, frame), regrets)
     return Options(
         goal_id,
         node_id,
@@ -190,26 +193,17 @@ def options(tables: Tables, goal_id: str | None = None, node_id: str | None = No
     )
 
 
-def _places(frame: Frame) -> tuple[dict[Key, int], int]:
-    grouped = frame.group_by("node_id", "place").agg(n=nw.len())
-    found = rows(
-        grouped.sort("n", "node_id", "place", descending=[True, False, False]).head(_PLACES)
-    )
-    total = (
-        number(rows(grouped.select(n=nw.len()))[0]["n"]) if len(found) == _PLACES else len(found)
-    )
-    return {(row["node_id"], row["place"]): number(row["n"]) for row in found}, total - len(found)
+def _places(counted: Frame) -> tuple[dict[Key, int], int]:
+    """The places with most decisions, and how many more there are."""
+    found = {(row["node_id"], row["place"]): number(row["n"]) for row in rows(_foremost(counted))}
+    if len(found) < _PLACES:
+        return found, 0
+    [total] = rows(counted.select(n=nw.len()))
+    return found, number(total["n"]) - len(found)
 
 
-def _within(frame: Frame, places: Iterable[Key]) -> Frame:
-    """Only what was decided at these places; if that is all, as it is."""
-    keys = list(places)
-    if len(keys) < _PLACES:
-        return frame
-    nodes, intents = {node for node, _ in keys}, {place for _, place in keys}
-    return frame.filter(
-        nw.col("node_id").is_in(sorted(nodes)), nw.col("place").is_in(sorted(intents))
-    )
+def _foremost(counted: Frame) -> Frame:
+    return counted.sort("n", *_KEYS, descending=[True, False, False]).head(_PLACES)
 
 
 def contrasts(frame: Frame) -> list[Contrast]:
@@ -301,15 +295,16 @@ def _regrets(tested: Iterable[tuple[Contrast, float]]) -> dict[tuple[Key, str], 
     return {key: regret_of(test, p_value) for key, (_, test, p_value) in best.items()}
 
 
-def _offered(frame: Frame) -> dict[tuple[str, str, str], int]:
+def _offered(tables: Tables, frame: Frame) -> dict[tuple[str, str, str], int]:
     """How often each option was on the table, by node, place and option.
 
     By way of menus, which are few: a row for each option offered would be ten times as many.
     """
-    menus = frame.filter(nw.col("option_count") > 0).group_by("node_id", "place", "menu")
-    each = menus.agg(n=nw.len()).with_columns(option=nw.col("menu").str.split(MENU_SEPARATOR))
-    ids = each.select("node_id", "place", "option", "n").explode("option")
-    found = rows(ids.group_by("node_id", "place", "option").agg(n=nw.col("n").sum()))
+    offered = frame.filter(nw.col("option_count") > 0)
+    with kept(tables, offered.group_by(*_KEYS, "menu").agg(n=nw.len())) as menus:
+        each = menus.with_columns(option=nw.col("menu").str.split(MENU_SEPARATOR))
+        ids = each.select(*_KEYS, "option", "n").explode("option")
+        found = rows(ids.group_by(*_KEYS, "option").agg(n=nw.col("n").sum()))
     return {(row["node_id"], row["place"], row["option"]): number(row["n"]) for row in found}
 
 

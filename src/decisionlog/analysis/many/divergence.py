@@ -7,11 +7,11 @@ from typing import Any, TypeAlias
 
 import narwhals as nw
 import numpy as np
+import scipy
 from msgspec import Struct
-from scipy import stats
 
 from decisionlog.analysis.many.places import check_goal, count_if, number, placed, trouble
-from decisionlog.analysis.many.sources import Tables, rows
+from decisionlog.analysis.many.sources import Tables, kept, rows
 from decisionlog.analysis.many.stats import FALSE_FINDINGS, LEAST, Rate, adjusted, rate
 from decisionlog.analysis.many.text import block, lines
 
@@ -150,20 +150,21 @@ def _paths(tables: Tables, goal_id: str) -> dict[Path, tuple[int, int, str]]:
         )
     )
     counted: dict[Path, tuple[int, int, str]] = {}
-    for depth in range(1, _DEPTH + 1):
-        keys = names[:depth]
-        found = rows(
-            wide.filter(~nw.col(keys[-1]).is_null())
-            .group_by(*keys)
-            .agg(n=nw.len(), k=count_if(nw.col("run_succeeded")), one=nw.col("run_id").min())
-            .filter(nw.col("n") >= LEAST)
-            .sort("n", *keys, descending=[True, *(False for _ in keys)])
-            .head(_PATHS)
-        )
-        if not found:
-            break
-        for row in found:
-            counted[_path(row, keys)] = number(row["k"]), number(row["n"]), row["one"]
+    with kept(tables, wide) as ways:
+        for depth in range(1, _DEPTH + 1):
+            keys = names[:depth]
+            found = rows(
+                ways.filter(~nw.col(keys[-1]).is_null())
+                .group_by(*keys)
+                .agg(n=nw.len(), k=count_if(nw.col("run_succeeded")), one=nw.col("run_id").min())
+                .filter(nw.col("n") >= LEAST)
+                .sort("n", *keys, descending=[True, *(False for _ in keys)])
+                .head(_PATHS)
+            )
+            if not found:
+                break
+            for row in found:
+                counted[_path(row, keys)] = number(row["k"]), number(row["n"]), row["one"]
     return counted
 
 
@@ -182,12 +183,12 @@ def _test(branches: Sequence[tuple[int, int, str]]) -> float:
     if not good or not bad:
         return 1.0
     if len(table) == 2:
-        return float(stats.fisher_exact(table).pvalue)
-    found = stats.chi2_contingency(table)
+        return float(scipy.stats.fisher_exact(table).pvalue)
+    found = scipy.stats.chi2_contingency(table)
     if found.expected_freq.min() >= LEAST:
         return float(found.pvalue)
-    sampled = stats.MonteCarloMethod(n_resamples=9_999, rng=0)
-    return float(stats.fisher_exact(table, method=sampled).pvalue)
+    sampled = scipy.stats.MonteCarloMethod(n_resamples=9_999, rng=0)
+    return float(scipy.stats.fisher_exact(table, method=sampled).pvalue)
 
 
 def _taken(step: Step) -> Taken:

@@ -16,7 +16,7 @@ from decisionlog.records import MAX_LINE_BYTES
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-_FIELDS = {
+FIELDS = {
     "type": "VARCHAR", "run_id": "VARCHAR", "seq": "BIGINT", "timestamp": "TIMESTAMP",
     "goal_id": "VARCHAR", "goal_description": "VARCHAR", "tags": "MAP(VARCHAR, VARCHAR)",
     "parent_run_id": "VARCHAR", "parent_decision_id": "VARCHAR", "host": "VARCHAR",
@@ -61,12 +61,15 @@ def _success(status: str) -> str:
 
 
 def connect() -> DuckDBPyConnection:
-    """A database in memory, which fetches and loads nothing from elsewhere."""
+    """A database in memory, which fetches and loads nothing from elsewhere, and is silent."""
     import duckdb
 
-    return duckdb.connect(
+    connection = duckdb.connect(
         config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
     )
+    # The bar of a query that takes two seconds goes to standard output, amid the answer.
+    connection.execute("SET enable_progress_bar = false")
+    return connection
 
 
 _STEPS = f"""
@@ -272,7 +275,7 @@ def _read(connection: DuckDBPyConnection, text: list[bytes]) -> None:
         path = Path(folder, "lines.jsonl")
         with open(path, "wb") as file:
             file.writelines(text)
-        fields = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in _FIELDS.items())
+        fields = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in FIELDS.items())
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE records AS SELECT * FROM read_json({quoted(str(path))},"
             f" columns={{{fields}}}, format='newline_delimited', ignore_errors=true,"

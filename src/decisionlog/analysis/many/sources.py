@@ -6,7 +6,8 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -113,3 +114,29 @@ def rows(frame: Frame) -> list[dict[str, Any]]:
     """What a small frame holds."""
     table: Any = frame.collect("pyarrow").to_native()
     return table.to_pylist()  # type: ignore[no-any-return]
+
+
+@contextmanager
+def kept(tables: Tables, frame: Frame) -> Generator[Frame]:
+    """The same frame, computed once for all that is asked of it within the block: for what is much
+    smaller than the tables, and asked more than once.
+
+    That goes for what DuckDB reads of files, and for Spark; elsewhere each question computes it.
+    """
+    if tables.connection is not None:
+        tables.memo["kept"] = number = tables.memo.get("kept", 0) + 1
+        name = f"kept_{number}"
+        query = frame.to_native().sql_query()
+        tables.connection.execute(f"CREATE TEMP TABLE {name} AS {query}")
+        try:
+            yield nw.from_native(tables.connection.table(name))
+        finally:
+            tables.connection.execute(f"DROP TABLE {name}")
+    elif frame.implementation.is_pyspark() or frame.implementation.is_pyspark_connect():
+        cached = frame.to_native().cache()
+        try:
+            yield nw.from_native(cached)
+        finally:
+            cached.unpersist()
+    else:
+        yield frame

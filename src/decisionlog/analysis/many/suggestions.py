@@ -17,7 +17,7 @@ from decisionlog.analysis.many.places import (
     of_goal,
     placed,
 )
-from decisionlog.analysis.many.sources import Frame, Tables, rows
+from decisionlog.analysis.many.sources import Frame, Tables, kept, rows
 from decisionlog.analysis.many.stats import (
     FALSE_FINDINGS,
     LEAST,
@@ -199,11 +199,14 @@ def _marks(tables: Tables, goal_id: str) -> list[_Mark]:
     )
     found: list[_Mark] = []
     for kind, frame in kinds:
-        [whole] = rows(frame.select(n=nw.len(), k=count_if(nw.col("run_succeeded"))))
+        by_mark = frame.group_by("mark").agg(n=nw.len(), k=count_if(nw.col("run_succeeded")))
+        with kept(tables, by_mark) as counted:
+            [whole] = rows(counted.select(nw.col("n").sum(), nw.col("k").sum()))
+            often = counted.filter(nw.col("n") >= LEAST)
+            most = often.sort("n", "mark", descending=[True, False]).head(_CAUSES)
+            commonest = rows(most)
         every = number(whole["k"]), number(whole["n"])
-        counted = frame.group_by("mark").agg(n=nw.len(), k=count_if(nw.col("run_succeeded")))
-        often = counted.filter(nw.col("n") >= LEAST).sort("n", "mark", descending=[True, False])
-        for row in rows(often.head(_CAUSES)):
+        for row in commonest:
             k, n = number(row["k"]), number(row["n"])
             if total - n < LEAST:
                 continue
