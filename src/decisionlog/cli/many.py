@@ -42,6 +42,14 @@ def _answer(directory: str | None, as_json: bool, ask: Callable[[Analysis], Any]
 
 
 @click.command()
+@arguments.directory_argument
+@_json
+def goals(directory: str | None, as_json: bool) -> None:
+    """Which goals there are, and how often their runs succeed."""
+    _answer(directory, as_json, lambda analysis: analysis.goals())
+
+
+@click.command()
 @_goal_argument
 @arguments.directory_argument
 @_json
@@ -74,6 +82,27 @@ def options(directory: str | None, goal: str | None, node: str | None, as_json: 
 def calibration(directory: str | None, goal: str | None, node: str | None, as_json: bool) -> None:
     """Whether the agent's confidence means anything."""
     _answer(directory, as_json, lambda analysis: analysis.calibration(goal, node))
+
+
+@click.command()
+@_goal_argument
+@arguments.directory_argument
+@_json
+def divergence(goal: str, directory: str | None, as_json: bool) -> None:
+    """Where runs of a goal that succeed part from those that fail."""
+    _answer(directory, as_json, lambda analysis: analysis.divergence(goal))
+
+
+@click.command()
+@click.argument("tag", metavar="TAG")
+@arguments.directory_argument
+@_json
+def changes(tag: str, directory: str | None, as_json: bool) -> None:
+    """What got better or worse from one value of TAG to the next.
+
+    Like from a version, a prompt or a model to the one after it; within goals.
+    """
+    _answer(directory, as_json, lambda analysis: analysis.changes(tag))
 
 
 @click.command()
@@ -141,4 +170,6 @@ def parquet(out: str, directory: str | None, as_json: bool) -> None:
         stdout().put(str(done))
 
 
-COMMANDS = (patterns, options, calibration, nodes, suggest, sql, export)
+COMMANDS = (
+    goals, patterns, options, calibration, divergence, changes, nodes, suggest, sql, export
+)  # fmt: skip

@@ -20,7 +20,7 @@ from decisionlog.analysis.many.places import (
 from decisionlog.analysis.many.sources import Tables, rows
 from decisionlog.analysis.many.stats import Interval, Rate, rate, wilson
 from decisionlog.analysis.many.text import block, lines
-from decisionlog.analysis.one.wording import counted
+from decisionlog.analysis.one.wording import counted, seconds
 
 _MOST = 50
 """How many causes, errors and nodes are named; the commonest."""
@@ -28,14 +28,16 @@ _PERIODS = 12
 
 
 class Goal(Struct, frozen=True):
-    """A goal at a glance. `undecided` runs are in progress or were cancelled."""
+    """A goal at a glance. `undecided` runs are in progress or were cancelled. Tokens are None where
+    no decision tells of any.
+    """
 
     goal_id: str
     runs: int
     undecided: int
     success: Rate
     decisions: int
-    tokens: int
+    tokens: int | None
     cost_usd: float | None
     duration_ms: float | None
     """The median."""
@@ -91,7 +93,7 @@ class Failure(Struct, frozen=True):
 
 class NodePattern(Struct, frozen=True):
     """A node: how often what it decides succeeds, and what it spent in vain, that is on decisions
-    that failed.
+    that failed. Tokens and latency are None where no decision tells of any.
     """
 
     node_id: str
@@ -99,17 +101,22 @@ class NodePattern(Struct, frozen=True):
     runs: int
     failed: int
     success: Rate
-    tokens: int
-    tokens_in_vain: int
-    latency_ms: float
-    latency_ms_in_vain: float
+    tokens: int | None
+    tokens_in_vain: int | None
+    latency_ms: float | None
+    latency_ms_in_vain: float | None
 
     def __str__(self) -> str:
+        vain: list[str] = []
+        if self.tokens:
+            vain.append(f"{self.tokens_in_vain:,} of {self.tokens:,} tokens")
+        if self.latency_ms:
+            lost = seconds(self.latency_ms_in_vain or 0.0)
+            vain.append(f"{lost} of {seconds(self.latency_ms)}")
         return (
-            f"{self.node_id}: {self.decisions} decisions, {self.failed} failed; success"
-            f" {self.success}; in vain {self.tokens_in_vain} of {self.tokens} tokens and"
-            f" {self.latency_ms_in_vain / 1000:.1f} of {self.latency_ms / 1000:.1f} s"
-        )
+            f"{self.node_id}: {counted(self.decisions, 'decision')}, {self.failed:,} failed;"
+            f" success {self.success}"
+        ) + (f"; in vain {' and '.join(vain)}" if vain else "")
 
 
 class TypePattern(Struct, frozen=True):
@@ -121,7 +128,9 @@ class TypePattern(Struct, frozen=True):
     success: Rate
 
     def __str__(self) -> str:
-        return f"{self.decision_type}: {self.decisions} decisions, success {self.success}"
+        return (
+            f"{self.decision_type}: {counted(self.decisions, 'decision')}, success {self.success}"
+        )
 
 
 class Period(Struct, frozen=True):
@@ -196,7 +205,7 @@ def goals(tables: Tables) -> Goals:
                 number(row["runs"]) - number(row["known"]),
                 rate(number(row["k"]), number(row["known"])),
                 number(row["decisions"]),
-                number(row["tokens"]),
+                number(row["tokens"]) or None,
                 float(row["cost"]) if row["priced"] else None,
                 row["duration"],
             )
@@ -317,10 +326,10 @@ def nodes(tables: Tables, goal_id: str | None = None) -> Nodes:
             number(row["runs"]),
             number(row["failed"]),
             rate_of(row),
-            number(row["tokens"]),
-            number(row["tokens_in_vain"]),
-            float(row["latency_ms"] or 0),
-            float(row["latency_in_vain"] or 0),
+            number(row["tokens"]) or None,
+            number(row["tokens_in_vain"]) if row["tokens"] else None,
+            float(row["latency_ms"] or 0) or None,
+            float(row["latency_in_vain"] or 0) if row["latency_ms"] else None,
         )
         for row in found
     ]

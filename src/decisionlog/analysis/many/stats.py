@@ -8,7 +8,7 @@ differ), and never of more than there are runs while those are few.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import sqrt
 from typing import TypeAlias
 
@@ -18,13 +18,14 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 """Of the intervals."""
-FALSE_FINDINGS = 0.02
-"""How large a part of what is reported may be chance (after Benjamini and Hochberg). Half of what
-one might allow, because one who asks several questions of the same runs has several chances."""
+FALSE_FINDINGS = 0.01
+"""How large a part of what is reported may be chance (after Benjamini and Hochberg). A fifth of
+what one might allow: who asks several questions of the same runs has several chances."""
 FEW_RUNS = 20
 """With fewer, how much runs differ cannot be told, and each counts as one observation at most."""
 LEAST = 5
 """An option, a cause or a branch that fewer runs stand for is not compared."""
+_PERIODS = 10
 _EXACT = 2_000
 """Up to how many observations in a stratum the exact distribution is computed."""
 
@@ -109,6 +110,22 @@ def effective_count(sums: Sums) -> float:
     if variance <= 0:  # all alike: no telling how alike those within a cluster are
         return float(sums.clusters)
     return min(p * (1 - p) / variance, float(sums.n))
+
+
+def overdispersion(groups: Iterable[Sequence[tuple[int, int]]]) -> float:
+    """How many times more the rates of periods differ than chance would have it, at least 1: the
+    statistic of Pearson by its degrees of freedom. Each group is successes and number by period.
+
+    With few periods there is no telling, and it is 1.
+    """
+    off, freedom = 0.0, 0
+    for periods in groups:
+        k, n = sum(k for k, _ in periods), sum(n for _, n in periods)
+        if 0 < k < n:
+            p = k / n
+            off += sum((k - n * p) ** 2 / (n * p * (1 - p)) for k, n in periods if n)
+            freedom += sum(1 for _, n in periods if n) - 1
+    return max(1.0, off / freedom) if freedom >= _PERIODS else 1.0
 
 
 def no_difference(strata: Sequence[Counts]) -> float:

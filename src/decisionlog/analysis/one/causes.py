@@ -16,7 +16,7 @@ from decisionlog.analysis.one.course import Course, pattern
 from decisionlog.analysis.one.incidents import REPEATED, Trail, trails
 from decisionlog.analysis.one.limits import limits
 from decisionlog.analysis.one.loops import Loop, loops
-from decisionlog.analysis.one.wording import choice, counted, is_generated, listed, plain
+from decisionlog.analysis.one.wording import choice, counted, gist, is_generated, listed, plain
 from decisionlog.model import Decision, Problem, Run, RunStatus
 
 _NAMED = 50
@@ -61,7 +61,7 @@ class Cause(Struct, frozen=True):
 
     def __str__(self) -> str:
         error = self.error or (self.error_type or "").rpartition(".")[2]
-        return f"{self.summary}: {plain(error)}" if error else self.summary
+        return f"{self.summary}: {gist(error)}" if error else self.summary
 
 
 class Candidate(NamedTuple):
