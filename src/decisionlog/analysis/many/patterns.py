@@ -133,6 +133,18 @@ class TypePattern(Struct, frozen=True):
         )
 
 
+class Ending(Struct, frozen=True):
+    """The last choice of runs, and how often those that ended with it succeeded."""
+
+    node_id: str
+    option_id: str
+    success: Rate
+    example: Example
+
+    def __str__(self) -> str:
+        return f"{self.node_id} → {self.option_id}: success {self.success}"
+
+
 class Period(Struct, frozen=True):
     """Some days, from the first to the last, both included."""
 
@@ -157,6 +169,7 @@ class Patterns(Struct, frozen=True):
     errors: list[Failure]
     nodes: list[NodePattern]
     decision_types: list[TypePattern]
+    endings: list[Ending]
     trend: list[Period]
 
     def __str__(self) -> str:
@@ -167,6 +180,7 @@ class Patterns(Struct, frozen=True):
             block("Errors of decisions", self.errors),
             block("Nodes", self.nodes),
             block("Types of decision", self.decision_types),
+            block("The last choice of runs", self.endings),
             block("Over time", self.trend),
         )
 
@@ -235,6 +249,7 @@ def patterns(tables: Tables, goal_id: str) -> Patterns:
         _failures(tables, goal_id),
         nodes(tables, goal_id).nodes,
         _types(tables, goal_id),
+        _endings(tables, goal_id),
         _trend(tables, goal_id),
     )
 
@@ -353,6 +368,33 @@ def _types(tables: Tables, goal_id: str) -> list[TypePattern]:
         for row in found
     ]
     return sorted(types, key=lambda each: (-each.decisions, each.decision_type))
+
+
+def _endings(tables: Tables, goal_id: str) -> list[Ending]:
+    chosen = nw.col("chosen_option_id")
+    known = of_goal(tables.decisions, goal_id).filter(~nw.col("run_succeeded").is_null())
+    last = known.group_by("run_id").agg(step=nw.col("step").max())
+    found = rows(
+        known.join(last, on=["run_id", "step"], how="inner")
+        .filter(~chosen.is_null(), chosen != "")
+        .group_by("node_id", "chosen_option_id")
+        .agg(
+            n=nw.len(),
+            k=count_if(nw.col("run_succeeded")),
+            one=nw.concat_str([nw.col("run_id"), nw.col("decision_id")], separator="\x1f").min(),
+        )
+        .sort("n", "node_id", "chosen_option_id", descending=[True, False, False])
+        .head(_MOST)
+    )
+    return [
+        Ending(
+            row["node_id"],
+            row["chosen_option_id"],
+            rate(number(row["k"]), number(row["n"])),
+            Example(*row["one"].split("\x1f")),
+        )
+        for row in found
+    ]
 
 
 def _trend(tables: Tables, goal_id: str) -> list[Period]:
