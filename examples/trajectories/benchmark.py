@@ -30,6 +30,7 @@ DONE = {"goals_accomplished", "done"}
 READS = {"read_file", "browse_website", "read", "www"}
 
 OFFERED = re.compile(r"^\d+\. (\w+): (.*), params: \((.*)\)$", re.MULTILINE)
+OBJECT = re.compile(r"^{$.*^}$", re.MULTILINE | re.DOTALL)
 TAGGED = re.compile(r"\s*(?:<r>(.*?)</r>)?\s*<c>(.*?)</c>\s*(.*)", re.DOTALL)
 NAMES_ERROR = re.compile(  # and not in code that it quotes
     r"(?<![\"'\w])(?:[A-Z]\w*Error\b|HTTP Error(?: \d+: \w+)?)"
@@ -54,11 +55,10 @@ def parse_step(agent: str, content: str) -> Step | None:
             return None
         thought, command, argument = (part or "" for part in found.groups())
         return Step(thought, "", command.strip(), {"args": argument})
+    found = OBJECT.search(content)  # Turbo sometimes talks around it
     try:
-        step = json.loads(content)
+        step = json.loads(found.group() if found else "")
     except ValueError:
-        return None
-    if not isinstance(step, dict):
         return None
     if agent == "turbo":
         plan, command = step["mind"]["plan"], step["cmd"]

@@ -99,7 +99,7 @@ def test_a_pending_decision_is_no_cause(recorded: Recorded) -> None:
         "reported. It ended with dec_0, Left open (nobody recorded what came of it)."
     ]
     [advice] = told["What could be done"]
-    assert advice.startswith("  record      1 of 1 decision have no outcome")
+    assert advice.startswith("  record      1 of 1 decision has no outcome")
 
 
 def test_what_is_missing_is_said(recorded: Recorded) -> None:

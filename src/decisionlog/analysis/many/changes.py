@@ -26,7 +26,7 @@ from decisionlog.analysis.many.stats import (
     rate,
 )
 from decisionlog.analysis.many.text import block, lines
-from decisionlog.analysis.one.wording import counted
+from decisionlog.analysis.one.wording import counted, seconds
 from decisionlog.errors import ReadError
 
 Verdict: TypeAlias = Literal["better", "worse"]
@@ -58,11 +58,12 @@ class Change(Struct, frozen=True):
         name = f"{self.what} of {self.target or 'all runs'}"
         if self.difference is not None:
             told = f"{self.before_rate} → {self.after_rate}, {self.difference}"
+        elif self.what == "duration_ms":
+            name = f"time of {self.target or 'all runs'}"
+            told = f"{seconds(self.before)} → {seconds(self.after)}"
         else:
             told = f"{self.before:,.0f} → {self.after:,.0f}"
-        return f"{name}: {told}, p = {self.p_value:.2g}" + (
-            f": {self.verdict}" if self.verdict else ""
-        )
+        return f"{name}: {told}, p = {self.p_value:.2g}"
 
 
 class Step(Struct, frozen=True):

@@ -58,7 +58,8 @@ class Goals(Struct, frozen=True):
 class Cause(Struct, frozen=True):
     """What failed runs have in common; `cause` is a fingerprint, None where nothing is recorded.
 
-    `share` is the part of the failed runs.
+    `share` is the part of the failed runs. `succeeded_too` is how many runs succeeded although they
+    had this error or problem: if they are many, it may be no cause.
     """
 
     cause: str | None
@@ -67,11 +68,14 @@ class Cause(Struct, frozen=True):
     interval: Interval | None
     statuses: dict[str, int]
     example: Example
+    succeeded_too: int
 
     def __str__(self) -> str:
-        return (
-            f"{counted(self.runs, 'run')} ({self.share:.0%}): {self.cause or 'no cause recorded'}"
-        )
+        found = counted(self.runs, "run")
+        text = f"{found} ({self.share:.0%}): {self.cause or 'no cause recorded'}"
+        if self.succeeded_too:
+            text += f" (which {counted(self.succeeded_too, 'run')} that succeeded had as well)"
+        return text
 
 
 class Failure(Struct, frozen=True):
@@ -134,7 +138,7 @@ class TypePattern(Struct, frozen=True):
 
 
 class Ending(Struct, frozen=True):
-    """The last choice of runs, and how often those that ended with it succeeded."""
+    """The last choice of some runs, and how often those that ended with it succeeded."""
 
     node_id: str
     option_id: str
@@ -271,12 +275,26 @@ def _causes(tables: Tables, goal_id: str, failed: int) -> list[Cause]:
         row["run_id"]: Example(row["run_id"], row["cause_decision_id"], row["cause"])
         for row in rows(texts.select("run_id", "cause_decision_id", "cause"))
     }
+    although = _although(tables, goal_id, [cause for cause, _ in ordered if cause is not None])
     causes: list[Cause] = []
     for cause, group in ordered:
         n = sum(group["statuses"].values())
         statuses = dict(sorted(group["statuses"].items()))
-        causes.append(Cause(cause, n, n / failed, wilson(n, failed), statuses, told[group["one"]]))
+        one, too = told[group["one"]], although.get(cause or "", 0)
+        causes.append(Cause(cause, n, n / failed, wilson(n, failed), statuses, one, too))
     return causes
+
+
+def _although(tables: Tables, goal_id: str, prints: list[str]) -> dict[str, int]:
+    """How many runs succeeded with these errors of decisions, or problems."""
+    found: dict[str, int] = {}
+    columns = ((tables.decisions, "error_print"), (tables.problems, "cause_print"))
+    for frame, column in columns if prints else ():
+        mine = of_goal(frame, goal_id).filter(nw.col("run_succeeded"), nw.col(column).is_in(prints))
+        runs = mine.select("run_id", column).unique().group_by(column).agg(n=nw.len())
+        for row in rows(runs):
+            found[row[column]] = max(found.get(row[column], 0), number(row["n"]))
+    return found
 
 
 def _failures(tables: Tables, goal_id: str) -> list[Failure]:
@@ -383,6 +401,7 @@ def _endings(tables: Tables, goal_id: str) -> list[Ending]:
             k=count_if(nw.col("run_succeeded")),
             one=nw.concat_str([nw.col("run_id"), nw.col("decision_id")], separator="\x1f").min(),
         )
+        .filter(nw.col("n") > 1)
         .sort("n", "node_id", "chosen_option_id", descending=[True, False, False])
         .head(_MOST)
     )

@@ -277,7 +277,8 @@ def _unrecorded(run: Run) -> Iterator[Suggestion]:
     pending = [d for d in run.decisions if d.is_pending]
     ended = run.status not in (RunStatus.RUNNING, RunStatus.INTERRUPTED)
     if ended and pending:
-        lack = f"{len(pending):,} of {counted(len(run.decisions), 'decision')} have no outcome"
+        has = "has" if len(pending) == 1 else "have"
+        lack = f"{len(pending):,} of {counted(len(run.decisions), 'decision')} {has} no outcome"
         reason = f"{lack}, so what came of them is not known: record it"
         ids = [each.id for each in pending]
         yield Suggestion(SuggestionType.RECORD, ids[-1], reason, None, ids[:10], len(pending))

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from decisionlog.analysis.one.ceilings import ceilings
 from decisionlog.analysis.one.chains import Link
-from decisionlog.analysis.one.course import Course, has_failed, pattern
+from decisionlog.analysis.one.course import Course, pattern
 from decisionlog.analysis.one.incidents import REPEATED, Trail, trails
 from decisionlog.analysis.one.limits import limits
 from decisionlog.analysis.one.loops import Loop, loops
@@ -154,11 +154,9 @@ class _Finder:
 
     @property
     def _cut_short(self) -> bool:
-        """It neither failed at the end, nor meant to end."""
+        """It did not mean to end."""
         last = self._last()
-        return last is None or not (
-            has_failed(last) or last.decision_type == DecisionType.TERMINATION
-        )
+        return last is None or last.decision_type != DecisionType.TERMINATION
 
     def _endings(self) -> Iterator[Candidate]:
         if self.run.status == RunStatus.INTERRUPTED:
