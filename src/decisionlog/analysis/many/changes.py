@@ -214,8 +214,9 @@ def _days(found: list[dict[str, Any]], before: str, after: str, *keys: str) -> d
     for row in found:
         if row["value"] in (before, after) and number(row["n"]):
             key = row[keys[0]] if len(keys) == 1 else tuple(row[name] for name in keys)
-            side = days.setdefault(key, ([], []))[row["value"] == after]
-            side.append((number(row["k"]), number(row["n"])))
+            none: _Days = ([], [])
+            old, new = days.setdefault(key, none)
+            (new if row["value"] == after else old).append((number(row["k"]), number(row["n"])))
     return {key: days[key] for key in sorted(days) if all(days[key])}
 
 

@@ -11,13 +11,12 @@ from msgspec import Struct
 
 from decisionlog.analysis.one.causes import Cause, CauseKind
 from decisionlog.analysis.one.course import Course, place_of
-from decisionlog.analysis.one.elsewhere import Elsewhere, chance_of
+from decisionlog.analysis.one.elsewhere import CHANCE, Elsewhere, chance_of
 from decisionlog.analysis.one.wording import choice, counted, listed, plain, seconds
 from decisionlog.model import Decision, Option, Run, RunStatus
 
 _UNTRIED = 3
 """How many options that were not taken are named for a decision."""
-_CHANCE = 0.05
 _SLOW = 0.25
 """From which share of the run's time on a decision is worth naming when time ran out."""
 
@@ -136,7 +135,7 @@ def _chosen_elsewhere(decision: Decision, others: Sequence[Elsewhere]) -> Iterat
         if same is not None:
             reason += f"; {plain(same.option_id, 40)}, as chosen here, {_fared(same)}"
         chance = _chance(each, same, len(here) - 1)
-        if chance > _CHANCE:
+        if chance > CHANCE:
             reason += "; so few that it may be chance"
         if not each.same_intent:
             reason += " (at places that differ from this one in numbers, paths and the like)"

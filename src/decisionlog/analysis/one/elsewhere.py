@@ -26,7 +26,8 @@ _DECISIONS = 200_000
 _COMPARED, _ALIGNED = 10, 2000
 """How many completed runs this one is compared with, and up to how many decisions they may have."""
 _EXAMPLES, _NAMED = 3, 20
-_CHANCE = 0.05
+CHANCE = 0.02
+"""What is less likely than this is not taken for chance."""
 _ENDED = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.STUCK, RunStatus.INTERRUPTED)
 _NUMBERED = re.compile(r"[A-Za-z]*[ _.#-]?[0-9]+|[A-Za-z]")
 
@@ -77,7 +78,7 @@ class Ending(Struct, frozen=True):
     @property
     def is_telling(self) -> bool:
         """Whether the difference is more than chance would have it."""
-        return self.p_value <= _CHANCE
+        return self.p_value <= CHANCE
 
     def __str__(self) -> str:
         chance = "" if self.is_telling else "; that may be chance"
