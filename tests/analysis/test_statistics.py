@@ -81,18 +81,26 @@ def test_the_difference_within_strata_is_that_of_mantel_and_haenszel() -> None:
     assert found.estimate == pytest.approx(above / below)
 
 
-def test_the_interval_of_a_difference_covers_it() -> None:
+@pytest.mark.parametrize(
+    "groups",
+    [
+        [(0.3, 40, 40)],
+        [(0.3, 15, 25), (0.6, 30, 12)],
+        [(0.5, 10, 10)] * 3,
+        [(0.05, 8, 6), (0.1, 20, 9), (0.5, 30, 30), (0.75, 12, 25), (0.8, 5, 5)],
+    ],
+)
+def test_the_interval_of_a_difference_covers_it(groups: list[tuple[float, int, int]]) -> None:
     draw = np.random.default_rng(3)
     covered = 0
-    for _ in range(1_000):
+    for _ in range(600):
         strata: list[Counts] = []
-        for p, n_a, n_b in ((0.3, 15, 25), (0.6, 30, 12)):
-            a, b = draw.binomial(n_a, p), draw.binomial(n_b, p + 0.2)
-            strata.append((int(a), n_a, int(b), n_b))
+        for p, n_a, n_b in groups:
+            strata.append((draw.binomial(n_a, p), n_a, draw.binomial(n_b, p + 0.15), n_b))
         found = difference(strata)
         assert found is not None
-        covered += found.interval.low <= 0.2 <= found.interval.high
-    assert 0.92 <= covered / 1_000 <= 0.975
+        covered += found.interval.low <= 0.15 <= found.interval.high
+    assert 0.92 <= covered / 600 <= 0.98
 
 
 @pytest.mark.parametrize(("runs", "alike"), [(40, 0.5), (40, 3.0), (120, 1.0), (15, 1.0)])

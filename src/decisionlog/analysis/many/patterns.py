@@ -92,7 +92,8 @@ class Failure(Struct, frozen=True):
 
     def __str__(self) -> str:
         where = f"{counted(self.runs, 'run')} at {self.node_id}"
-        return f"{counted(self.decisions, 'decision')} of {where}: {self.error}"
+        error = self.error or "(no text)"
+        return f"{counted(self.decisions, 'decision')} of {where}: {error}"
 
 
 class NodePattern(Struct, frozen=True):
