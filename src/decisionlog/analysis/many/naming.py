@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import narwhals as nw
 
-from decisionlog.analysis.fingerprints import fingerprint
 from decisionlog.analysis.many.sources import Tables, rows
 
 _NUMBERED = re.compile(r"[A-Za-z]*[ _.#-]?[0-9]+|[A-Za-z]")
@@ -39,7 +38,9 @@ def positions(tables: Tables, choices: Iterable[Choice]) -> set[Choice]:
 
 
 def _described(tables: Tables, choices: set[Choice]) -> dict[Choice, list[str]]:
-    """The fingerprints of what some of the options with these ids were said to be."""
+    """What some of the options with these ids were said to be, numbers and all: "5 + 7" is
+    another thing than "3 - 2".
+    """
     frame = tables.options.filter(
         nw.col("option_id").is_in(sorted({option for _, _, option in choices})),
         nw.col("node_id").is_in(sorted({node for node, _, _ in choices})),
@@ -50,5 +51,5 @@ def _described(tables: Tables, choices: set[Choice]) -> dict[Choice, list[str]]:
         for place in (row["intent_print"], ""):
             choice = row["node_id"], place, row["option_id"]
             if choice in choices:
-                texts.setdefault(choice, []).append(fingerprint(row["description"] or ""))
+                texts.setdefault(choice, []).append(row["description"] or "")
     return texts
