@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import narwhals as nw
 from msgspec import Struct
 
+from decisionlog.analysis.many.failing import (
+    MOST,
+    Cause,
+    Ending,
+    Failure,
+    causes,
+    endings,
+    failures,
+)
 from decisionlog.analysis.many.places import (
-    Example,
     by_run,
     check_goal,
     count_if,
@@ -18,12 +24,10 @@ from decisionlog.analysis.many.places import (
     rate_of,
 )
 from decisionlog.analysis.many.sources import Tables, rows
-from decisionlog.analysis.many.stats import Interval, Rate, rate, wilson
+from decisionlog.analysis.many.stats import Rate, rate
 from decisionlog.analysis.many.text import block, lines
 from decisionlog.analysis.one.wording import counted, seconds
 
-_MOST = 50
-"""How many causes, errors and nodes are named; the commonest."""
 _PERIODS = 12
 
 
@@ -53,47 +57,6 @@ class Goals(Struct, frozen=True):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.goals)) or "There are no runs."
-
-
-class Cause(Struct, frozen=True):
-    """What failed runs have in common; `cause` is a fingerprint, None where nothing is recorded.
-
-    `share` is the part of the failed runs. `succeeded_too` is how many runs succeeded although they
-    had this error or problem: if they are many, it may be no cause.
-    """
-
-    cause: str | None
-    runs: int
-    share: float
-    interval: Interval | None
-    statuses: dict[str, int]
-    example: Example
-    succeeded_too: int
-
-    def __str__(self) -> str:
-        found = counted(self.runs, "run")
-        text = f"{found} ({self.share:.0%}): {self.cause or 'no cause recorded'}"
-        if self.succeeded_too:
-            text += f" (which {counted(self.succeeded_too, 'run')} that succeeded had as well)"
-        return text
-
-
-class Failure(Struct, frozen=True):
-    """A kind of error of decisions, in whatever runs; `failed_runs` are those that did not succeed
-    either.
-    """
-
-    error: str
-    node_id: str
-    decisions: int
-    runs: int
-    failed_runs: int
-    example: Example
-
-    def __str__(self) -> str:
-        where = f"{counted(self.runs, 'run')} at {self.node_id}"
-        error = self.error or "(no text)"
-        return f"{counted(self.decisions, 'decision')} of {where}: {error}"
 
 
 class NodePattern(Struct, frozen=True):
@@ -136,18 +99,6 @@ class TypePattern(Struct, frozen=True):
         return (
             f"{self.decision_type}: {counted(self.decisions, 'decision')}, success {self.success}"
         )
-
-
-class Ending(Struct, frozen=True):
-    """The last choice of some runs, and how often those that ended with it succeeded."""
-
-    node_id: str
-    option_id: str
-    success: Rate
-    example: Example
-
-    def __str__(self) -> str:
-        return f"{self.node_id} → {self.option_id}: success {self.success}"
 
 
 class Period(Struct, frozen=True):
@@ -250,92 +201,13 @@ def patterns(tables: Tables, goal_id: str) -> Patterns:
         sum(counts.values()),
         counts,
         rate(k, known),
-        _causes(tables, goal_id, known - k),
-        _failures(tables, goal_id),
+        causes(tables, goal_id, known - k),
+        failures(tables, goal_id),
         nodes(tables, goal_id).nodes,
         _types(tables, goal_id),
-        _endings(tables, goal_id),
+        endings(tables, goal_id),
         _trend(tables, goal_id),
     )
-
-
-def _causes(tables: Tables, goal_id: str, failed: int) -> list[Cause]:
-    mine = of_goal(tables.runs, goal_id).filter(~nw.col("succeeded"))
-    found = rows(mine.group_by("cause_print", "status").agg(n=nw.len(), one=nw.col("run_id").min()))
-    groups: dict[str | None, dict[str, Any]] = {}
-    for row in found:
-        group = groups.setdefault(row["cause_print"], {"statuses": {}, "one": row["one"]})
-        group["statuses"][row["status"]] = number(row["n"])
-        group["one"] = min(group["one"], row["one"])
-    ordered = sorted(
-        groups.items(), key=lambda item: (-sum(item[1]["statuses"].values()), item[0] or "")
-    )[:_MOST]
-    ids = [group["one"] for _, group in ordered]
-    texts = mine.filter(nw.col("run_id").is_in(ids)) if ids else mine.head(0)
-    told = {
-        row["run_id"]: Example(row["run_id"], row["cause_decision_id"], row["cause"])
-        for row in rows(texts.select("run_id", "cause_decision_id", "cause"))
-    }
-    although = _although(tables, goal_id, [cause for cause, _ in ordered if cause is not None])
-    causes: list[Cause] = []
-    for cause, group in ordered:
-        n = sum(group["statuses"].values())
-        statuses = dict(sorted(group["statuses"].items()))
-        one, too = told[group["one"]], although.get(cause or "", 0)
-        causes.append(Cause(cause, n, n / failed, wilson(n, failed), statuses, one, too))
-    return causes
-
-
-def _although(tables: Tables, goal_id: str, prints: list[str]) -> dict[str, int]:
-    """How many runs succeeded with these errors of decisions, or problems."""
-    found: dict[str, int] = {}
-    columns = ((tables.decisions, "error_print"), (tables.problems, "cause_print"))
-    for frame, column in columns if prints else ():
-        mine = of_goal(frame, goal_id).filter(nw.col("run_succeeded"), nw.col(column).is_in(prints))
-        runs = mine.select("run_id", column).unique().group_by(column).agg(n=nw.len())
-        for row in rows(runs):
-            found[row[column]] = max(found.get(row[column], 0), number(row["n"]))
-    return found
-
-
-def _failures(tables: Tables, goal_id: str) -> list[Failure]:
-    mine = of_goal(tables.decisions, goal_id).filter(
-        nw.col("state") == "failed", ~nw.col("error_print").is_null()
-    )
-    per_run = mine.group_by("error_print", "node_id", "run_id").agg(
-        n=nw.len(), failed=nw.when(~nw.col("run_succeeded")).then(1).otherwise(0).max()
-    )
-    found = rows(
-        per_run.group_by("error_print", "node_id")
-        .agg(
-            decisions=nw.col("n").sum(),
-            runs=nw.len(),
-            failed=nw.col("failed").sum(),
-            one=nw.col("run_id").min(),
-        )
-        .sort("runs", "error_print", "node_id", descending=[True, False, False])
-        .head(_MOST)
-    )
-    ids = [row["one"] for row in found]
-    examples = mine.filter(nw.col("run_id").is_in(ids)) if ids else mine.head(0)
-    columns = ("run_id", "decision_id", "seq", "error_print", "node_id", "error", "error_type")
-    first: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for row in sorted(rows(examples.select(*columns)), key=lambda row: row["seq"]):
-        first.setdefault((row["run_id"], row["error_print"], row["node_id"]), row)
-    failures: list[Failure] = []
-    for row in found:
-        one = first[row["one"], row["error_print"], row["node_id"]]
-        failures.append(
-            Failure(
-                row["error_print"],
-                row["node_id"],
-                number(row["decisions"]),
-                number(row["runs"]),
-                number(row["failed"]),
-                Example(one["run_id"], one["decision_id"], one["error"] or one["error_type"]),
-            )
-        )
-    return failures
 
 
 def nodes(tables: Tables, goal_id: str | None = None) -> Nodes:
@@ -374,7 +246,7 @@ def nodes(tables: Tables, goal_id: str | None = None) -> Nodes:
             node.node_id,
         )
     )
-    return Nodes(goal_id, named[:_MOST])
+    return Nodes(goal_id, named[:MOST])
 
 
 def _types(tables: Tables, goal_id: str) -> list[TypePattern]:
@@ -387,34 +259,6 @@ def _types(tables: Tables, goal_id: str) -> list[TypePattern]:
         for row in found
     ]
     return sorted(types, key=lambda each: (-each.decisions, each.decision_type))
-
-
-def _endings(tables: Tables, goal_id: str) -> list[Ending]:
-    chosen = nw.col("chosen_option_id")
-    known = of_goal(tables.decisions, goal_id).filter(~nw.col("run_succeeded").is_null())
-    last = known.group_by("run_id").agg(step=nw.col("step").max())
-    found = rows(
-        known.join(last, on=["run_id", "step"], how="inner")
-        .filter(~chosen.is_null(), chosen != "")
-        .group_by("node_id", "chosen_option_id")
-        .agg(
-            n=nw.len(),
-            k=count_if(nw.col("run_succeeded")),
-            one=nw.concat_str([nw.col("run_id"), nw.col("decision_id")], separator="\x1f").min(),
-        )
-        .filter(nw.col("n") > 1)
-        .sort("n", "node_id", "chosen_option_id", descending=[True, False, False])
-        .head(_MOST)
-    )
-    return [
-        Ending(
-            row["node_id"],
-            row["chosen_option_id"],
-            rate(number(row["k"]), number(row["n"])),
-            Example(*row["one"].split("\x1f")),
-        )
-        for row in found
-    ]
 
 
 def _trend(tables: Tables, goal_id: str) -> list[Period]:
