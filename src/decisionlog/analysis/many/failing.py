@@ -154,7 +154,7 @@ def endings(tables: Tables, goal_id: str) -> list[Ending]:
     """The last choices that more than one run of the goal made."""
     chosen = nw.col("chosen_option_id")
     known = of_goal(tables.decisions, goal_id).filter(~nw.col("run_succeeded").is_null())
-    last = known.group_by("run_id").agg(step=nw.col("step").max())
+    last = of_goal(tables.runs, goal_id).select("run_id", step=nw.col("decisions"))
     found = rows(
         known.join(last, on=["run_id", "step"], how="inner")
         .filter(~chosen.is_null(), chosen != "")
