@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from decisionlog.cli import arguments, select
+from decisionlog.cli.look import hang
 from decisionlog.cli.output import put_json, stdout
+from decisionlog.model import printable
 
 if TYPE_CHECKING:
     from decisionlog.analysis.many import Analysis
@@ -28,6 +31,7 @@ def _answer(directory: str | None, as_json: bool, ask: Callable[[Analysis], Any]
     """Print what the runs of a directory say: run files, or what `export parquet` made of them."""
     path = select.existing(select.directory_of(directory))
     from decisionlog.analysis import Analysis  # it takes a while, and may not be there
+    from decisionlog.analysis.many.sandbox import Answer
 
     with Analysis(path) as analysis:
         found = ask(analysis)
@@ -37,8 +41,15 @@ def _answer(directory: str | None, as_json: bool, ask: Callable[[Analysis], Any]
     screen = stdout()
     each = cast("list[object]", found) if isinstance(found, list) else [found]
     text = "\n\n".join(map(str, each))
-    for line in (text or _NOTHING).splitlines():
-        screen.put(line)
+    for raw in (text or _NOTHING).splitlines():
+        line = printable(raw)
+        if screen.piped or len(line) <= screen.width or isinstance(found, Answer):
+            screen.put(line)
+            continue
+        inside = line.lstrip()
+        indent = " " * (len(line) - len(inside))
+        for part in hang(screen, Text(indent), Text(indent + "  "), Text(inside)):
+            screen.put(part)
 
 
 @click.command()
