@@ -96,10 +96,10 @@ def test_a_pending_decision_is_no_cause(recorded: Recorded) -> None:
     told = sections(why("last", recorded.path))
     assert told["Why"] == [
         "  The run is stuck, and nothing recorded says why: no decision failed and no problem was "
-        "reported."
+        "reported. It ended with dec_0, Left open (nobody recorded what came of it)."
     ]
     [advice] = told["What could be done"]
-    assert advice.startswith("  record      1 of 1 decision have no outcome")
+    assert advice.startswith("  record      1 of 1 decision has no outcome")
 
 
 def test_what_is_missing_is_said(recorded: Recorded) -> None:

@@ -179,8 +179,12 @@ def read(path: Path) -> Any:
 def test_replay(tmp_path: Path) -> None:
     run_example("replay", tmp_path, "--data", str(DATA))
     runs = load_all(tmp_path / "traces")
-    agents = [run for run in runs if run.goal_id != "game-of-24"]
-    games = [run for run in runs if run.goal_id == "game-of-24"]
+    assert Counter(run.tags.get("agent") or run.tags["method"] for run in runs) == {
+        "auto-gpt": 351, "mini-agi": 566, "turbo": 65, "openhands": 3, "tree of thought": 100,
+        "chain of thought": 100, "depth first": 20, "pruned": 20,
+    }  # fmt: skip
+    agents = [run for run in runs if run.tags.get("agent") == "auto-gpt"]
+    games = [run for run in runs if run.tags.get("method") == "tree of thought"]
 
     # Auto-GPT, counted by hand in the raw files.
     responses = read(DATA / "autogpt-benchmarks" / "auto-gpt-response.json.gz")
@@ -248,10 +252,11 @@ def test_replay(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"there is no folder {DATA}")
 def test_replay_takes_no_more_than_its_limit(tmp_path: Path) -> None:
-    assert "2 runs of Auto-GPT and 2 games" in run_example(
-        "replay", tmp_path, "--data", str(DATA), "--limit", "2"
-    )
-    assert len(load_all(tmp_path / "traces")) == 4
+    printed = run_example("replay", tmp_path, "--data", str(DATA), "--limit", "2")
+    assert printed.splitlines()[:3] == [
+        "autogpt-benchmarks: 2 runs", "tot-game24: 8 runs", "openhands: 2 runs"
+    ]  # fmt: skip
+    assert len(load_all(tmp_path / "traces")) == 12
 
 
 def test_replay_without_data_says_so(tmp_path: Path) -> None:

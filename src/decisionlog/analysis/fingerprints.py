@@ -10,6 +10,10 @@ from __future__ import annotations
 
 import re
 
+IS_TRACEBACK = "Traceback (most recent call last)"
+FRAMES = r'^[^\x00]*\n  File "[^\n]*(\n    [^\n]*)*\n'
+"""What stands before the error itself in a traceback of Python."""
+
 READ = 1000
 """How many characters of a text are looked at."""
 KEPT = 200
@@ -44,6 +48,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
 )
 """Each pattern and what is put in its place, in this order."""
 
+_FRAMES = re.compile(FRAMES)
 _COMPILED = [(re.compile(pattern), put) for pattern, put in PATTERNS]
 
 
@@ -56,7 +61,16 @@ def fingerprint(text: str) -> str:
     >>> fingerprint("KeyError: 'user_17' in /srv/app/main.py, line 12")
     'KeyError: <text> in <path>, line <n>'
     """
-    text = text[:READ]
+    text = without_frames(text)[:READ]
     for pattern, put in _COMPILED:
         text = pattern.sub(put, text)
     return text[:KEPT]
+
+
+def without_frames(text: str) -> str:
+    r"""What a traceback comes to: the error, which stands at its end.
+
+    >>> without_frames('Traceback (most recent call last):\n  File "a.py", line 1\nKeyError: 1')
+    'KeyError: 1'
+    """
+    return _FRAMES.sub("", text) if IS_TRACEBACK in text else text

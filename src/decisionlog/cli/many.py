@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from decisionlog.cli import arguments, select
+from decisionlog.cli.look import hang
 from decisionlog.cli.output import put_json, stdout
+from decisionlog.model import printable
 
 if TYPE_CHECKING:
     from decisionlog.analysis.many import Analysis
@@ -28,6 +31,7 @@ def _answer(directory: str | None, as_json: bool, ask: Callable[[Analysis], Any]
     """Print what the runs of a directory say: run files, or what `export parquet` made of them."""
     path = select.existing(select.directory_of(directory))
     from decisionlog.analysis import Analysis  # it takes a while, and may not be there
+    from decisionlog.analysis.many.sandbox import Answer
 
     with Analysis(path) as analysis:
         found = ask(analysis)
@@ -37,8 +41,23 @@ def _answer(directory: str | None, as_json: bool, ask: Callable[[Analysis], Any]
     screen = stdout()
     each = cast("list[object]", found) if isinstance(found, list) else [found]
     text = "\n\n".join(map(str, each))
-    for line in (text or _NOTHING).splitlines():
-        screen.put(line)
+    for raw in (text or _NOTHING).splitlines():
+        line = printable(raw)
+        if screen.piped or len(line) <= screen.width or isinstance(found, Answer):
+            screen.put(line)
+            continue
+        inside = line.lstrip()
+        indent = " " * (len(line) - len(inside))
+        for part in hang(screen, Text(indent), Text(indent + "  "), Text(inside)):
+            screen.put(part)
+
+
+@click.command()
+@arguments.directory_argument
+@_json
+def goals(directory: str | None, as_json: bool) -> None:
+    """Which goals there are, and how often their runs succeed."""
+    _answer(directory, as_json, lambda analysis: analysis.goals())
 
 
 @click.command()
@@ -74,6 +93,27 @@ def options(directory: str | None, goal: str | None, node: str | None, as_json: 
 def calibration(directory: str | None, goal: str | None, node: str | None, as_json: bool) -> None:
     """Whether the agent's confidence means anything."""
     _answer(directory, as_json, lambda analysis: analysis.calibration(goal, node))
+
+
+@click.command()
+@_goal_argument
+@arguments.directory_argument
+@_json
+def divergence(goal: str, directory: str | None, as_json: bool) -> None:
+    """Where runs of a goal that succeed part from those that fail."""
+    _answer(directory, as_json, lambda analysis: analysis.divergence(goal))
+
+
+@click.command()
+@click.argument("tag", metavar="TAG")
+@arguments.directory_argument
+@_json
+def changes(tag: str, directory: str | None, as_json: bool) -> None:
+    """What got better or worse from one value of TAG to the next.
+
+    Like from a version, a prompt or a model to the one after it; within goals.
+    """
+    _answer(directory, as_json, lambda analysis: analysis.changes(tag))
 
 
 @click.command()
@@ -141,4 +181,6 @@ def parquet(out: str, directory: str | None, as_json: bool) -> None:
         stdout().put(str(done))
 
 
-COMMANDS = (patterns, options, calibration, nodes, suggest, sql, export)
+COMMANDS = (
+    goals, patterns, options, calibration, divergence, changes, nodes, suggest, sql, export
+)  # fmt: skip

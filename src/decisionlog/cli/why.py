@@ -8,6 +8,7 @@ from itertools import groupby
 from rich.text import Text
 
 from decisionlog import Run, RunStatus
+from decisionlog.analysis.fingerprints import without_frames
 from decisionlog.analysis.one import (
     Cause,
     CauseKind,
@@ -88,6 +89,9 @@ def why(run: Run, found: FailureExplanation, screen: Screen, *, full: bool) -> I
         if left := len(found.suggestions) - len(shown):
             yield Text(f"  {counted(left, 'suggestion')} more: --full shows all", QUIET)
     yield from _elsewhere(run, found, screen)
+    if found.ending is not None and (found.ending.is_telling or not found.causes):
+        yield story.heading("How runs of the goal end")
+        yield from hang(screen, Text("  "), Text("  "), Text(one_line(str(found.ending))))
     if found.contrast is not None:
         yield from _contrast(found.contrast, screen)
     yield from _recovered(found, screen, full=full)
@@ -125,6 +129,7 @@ def _recovered(found: FailureExplanation, screen: Screen, *, full: bool) -> Iter
 
 
 def _cause(cause: Cause, screen: Screen, place: Text, *, full: bool, first: bool) -> Iterator[Text]:
+    said = cause.error if full else without_frames(cause.error or "")
     mark = SUCCESS if cause.recovered else _MARKS[cause.kind]
     if "critical" in " ".join(cause.reasons) and cause.kind is CauseKind.PROBLEM:
         mark = FAILURE
@@ -142,7 +147,7 @@ def _cause(cause: Cause, screen: Screen, place: Text, *, full: bool, first: bool
         yield from hang(screen, head, rest, what)
     lines = None if full else _TEXT_LINES
     if cause.error or cause.error_type:
-        said = one_line(cause.error or "") if cause.recovered and not full else cause.error
+        said = one_line(said or "") if cause.recovered and not full else said
         error = error_text(cause.error_type, said)
         yield from hang(
             screen, rest, rest, error, lines=1 if cause.recovered and not full else lines
@@ -166,7 +171,7 @@ def _chain(links: Sequence[Link], screen: Screen) -> Iterator[Text]:
         style = STRONG if link.relation == "here" else ""
         room = screen.width - line.cell_len
         line.append_text(decided(Text(intent, style), Text(chosen, LIVE), room))
-        error = Text(one_line(link.error or ""), BAD)
+        error = Text(one_line(without_frames(link.error or "")), BAD)
         if not error:
             yield line
         elif screen.piped or line.cell_len + len(GAP) + error.cell_len <= screen.width:

@@ -482,6 +482,7 @@ async def test_what_happened_in_runs_that_chose_otherwise(traces: Path) -> None:
     assert (advice.target, advice.count, advice.success_rate) == ("far", 4, 0.75)
     assert advice.reason == (
         "in other runs it succeeded 3 of 4 times; near, as chosen here, succeeded 0 of 2 times"
+        "; so few that it may be chance"
     )
     assert await anyio.to_thread.run_sync(explain, run, store) == found
 

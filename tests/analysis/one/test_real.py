@@ -1,12 +1,9 @@
 """What the analysis says of real runs, against an independent count over the raw data."""
 
-import importlib.util
 import json
-import os
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 
 import anyio
 import pytest
@@ -14,27 +11,13 @@ import pytest
 from decisionlog import Run, RunStore
 from decisionlog.analysis import compare, explain, summarize
 
-ROOT = Path(__file__).parents[3]
-DATA = Path(os.environ.get("DECISIONLOG_EXAMPLE_DATA", ROOT.parent / "shared" / "data"))
-
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the data sets are not here")
-
-
-def replayer() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("replay", ROOT / "examples" / "replay.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+NOT_AGREED = "The benchmark does not agree"
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> RunStore:
+def store(real_traces: Path) -> RunStore:
     """All of them, recorded."""
-    traces = str(tmp_path_factory.mktemp("real"))
-    anyio.run(replayer().replay, traces, DATA, -1)
-    return RunStore(traces)
+    return RunStore(real_traces)
 
 
 @pytest.fixture(scope="module")
@@ -46,48 +29,84 @@ def runs(store: RunStore) -> list[Run]:
 
 
 @pytest.fixture(scope="module")
-def of_autogpt(runs: list[Run]) -> list[Run]:
-    return [run for run in runs if run.tags.get("agent") == "auto-gpt"]
+def of_agents(runs: list[Run]) -> list[Run]:
+    return [run for run in runs if run.tags.get("agent") in ("auto-gpt", "mini-agi", "turbo")]
 
 
-def labels() -> list[dict[str, object]]:
-    lines = (DATA / "autogpt-benchmarks" / "labels.jsonl").read_text("utf-8").splitlines()
+def labels(data: Path) -> list[dict[str, object]]:
+    lines = (data / "autogpt-benchmarks" / "labels.jsonl").read_text("utf-8").splitlines()
     found = [json.loads(line) for line in lines]
     return [
         label
         for label in found
-        if label["agent"] == "auto-gpt" and label.get("success") is not None
+        if label["agent"] in ("auto-gpt", "mini-agi", "turbo") and label.get("success") is not None
     ]
 
 
-def test_runs_that_were_cut_off_are_explained_as_that(of_autogpt: list[Run]) -> None:
+def test_runs_that_were_cut_off_are_explained_as_that(
+    of_agents: list[Run], real_data: Path
+) -> None:
     expected = Counter(
-        (bool(label["success"]), bool(label["reached_cutoff"])) for label in labels()
+        (bool(label["success"]), bool(label["reached_cutoff"])) for label in labels(real_data)
     )
     told: Counter[tuple[bool, bool]] = Counter()
-    for run in of_autogpt:
-        found = explain(run)
-        limited = bool(found.causes) and found.causes[0].kind == "limit"
-        told[run.status == "completed", limited] += 1
-        if limited:
-            assert found.causes[0].summary.startswith("Ran out of time: Stopped after ")
-            assert found.causes[0].problem_ids == ["prob_0"]
+    for run in of_agents:
+        causes = explain(run).causes
+        limited = [cause for cause in causes if cause.kind == "limit"]
+        told[run.status == "completed", bool(limited)] += 1
+        if limited and run.status == "failed":
+            assert causes[0] is limited[0]
+            assert causes[0].summary.startswith("Ran out of time: Stopped after ")
+            assert causes[0].problem_ids == ["prob_0"]
     assert told == expected
 
 
-def test_the_others_claimed_to_be_done_and_were_not(of_autogpt: list[Run]) -> None:
-    failed = [run for run in of_autogpt if run.status == "failed" and not run.problems]
-    assert failed
-    for run in failed:
-        [cause] = explain(run).causes
-        assert cause.error == "The benchmark does not agree"
-        assert cause.decision_ids == [run.decisions[-1].id]
-        assert cause.chain[-1].summary.endswith("→ goals_accomplished")
-        assert [link.relation for link in cause.chain[:-1]] == ["before"] * (len(cause.chain) - 1)
+def test_who_claimed_to_be_done_and_was_not(of_agents: list[Run]) -> None:
+    claimed = [
+        run
+        for run in of_agents
+        if run.status == "failed" and not run.problems and run.decisions
+        and run.decisions[-1].decision_type == "termination"
+    ]  # fmt: skip
+    assert len(claimed) > 50
+    for run in claimed:
+        cause = next(each for each in explain(run).causes if each.error == NOT_AGREED)
+        assert cause.decision_ids[0] == run.decisions[-1].id
+        assert cause.chain[-1].relation == "here"
+
+
+def test_who_ended_by_asking_a_person(of_agents: list[Run], store: RunStore) -> None:
+    asked = [
+        run
+        for run in of_agents
+        if run.status == "failed" and not run.problems and run.decisions
+        and run.decisions[-1].chosen_option_id == "talk_to_user"
+    ]  # fmt: skip
+    assert len(asked) == 78
+    for run in asked:
+        found = explain(run)
+        assert found.causes or "ended with" in found.headline
+    found = explain(asked[0], store)
+    assert found.ending is not None
+    assert found.ending.option_id == "talk_to_user"
+    assert found.ending.runs + found.ending.others == len(found.compared_with)
+
+
+def test_a_limit_on_steps_that_nobody_named(runs: list[Run], store: RunStore) -> None:
+    crosswords = [run for run in runs if run.goal_id == "crossword" and run.status == "failed"]
+    steps = Counter(len(run.decisions) == 100 for run in crosswords)
+    assert steps == {True: 26, False: 3}
+    for run in (crosswords[0], *(run for run in crosswords if len(run.decisions) < 100)):
+        first = explain(run, store).causes[0]
+        assert (first.kind == "limit") is (len(run.decisions) == 100)
+        if first.kind == "limit":
+            assert first.summary == "Ran out of steps: it made 100 decisions"
+            assert "36 other runs of the goal made as many, and none more" in first.reasons
 
 
 def test_a_lost_game_is_lost_from_its_first_wrong_step(runs: list[Run]) -> None:
-    lost = [run for run in runs if run.goal_id == "game-of-24" and run.status == "failed"]
+    trees = [run for run in runs if run.tags.get("method") == "tree of thought"]
+    lost = [run for run in trees if run.status == "failed"]
     assert lost
     for run in lost:
         first = explain(run).causes[0]
@@ -113,11 +132,11 @@ def test_everything_can_be_said_of_all_of_them(runs: list[Run]) -> None:
         assert ids <= {decision.id for decision in run.decisions}
 
 
-def test_other_runs_of_the_goal(of_autogpt: list[Run], store: RunStore) -> None:
-    goals = Counter(run.goal_id for run in of_autogpt)
-    for run in [run for run in of_autogpt if run.status == "failed"][::50]:
+def test_other_runs_of_the_goal(of_agents: list[Run], store: RunStore) -> None:
+    goals = Counter(run.goal_id for run in of_agents)
+    for run in [run for run in of_agents if run.status == "failed"][::50]:
         found = explain(run, store)
-        assert len(found.compared_with) == goals[run.goal_id] - 1
+        assert len(found.compared_with) == min(50, goals[run.goal_id] - 1)
         if found.contrast is not None:
             assert found.contrast.run_id in found.compared_with
             assert found.contrast.in_common

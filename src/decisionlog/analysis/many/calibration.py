@@ -57,7 +57,8 @@ class Calibration(Struct, frozen=True):
     `brier_of_base_rate` what always saying the mean rate would give), `ece` the expected
     calibration error: the mean distance over the bins of `curve`. `bias` is the mean confidence
     less the rate. All are None without decisions that have both a confidence and an outcome.
-    `verdict` is what the data support, None if there is too little to support anything.
+    `verdict` is what the data support, None if there is too little to support anything:
+    "miscalibrated" is right on average, and wrong in some bin.
     """
 
     goal_id: str | None
@@ -78,9 +79,12 @@ class Calibration(Struct, frozen=True):
     def __str__(self) -> str:
         if self.brier is None:
             return "No decision has both a confidence and an outcome."
-        said = f"{self.verdict or 'too little to tell'}: said {self.confidence:.0%} on average"
+        average = f"said {self.confidence:.0%} on average, was {self.success}"
+        off = [each for each in self.curve if each.p_value <= FALSE_FINDINGS]
+        if self.verdict == "miscalibrated" and off:
+            average = f"right on average, but not at {off[0]}; {average}"
         return lines(
-            f"{said}, was {self.success}",
+            f"{self.verdict or 'too little to tell'}: {average}",
             f"Brier score {self.brier:.3f} (always saying the mean rate:"
             f" {self.brier_of_base_rate:.3f}), expected calibration error {self.ece:.3f}",
             block("Confidence and success", self.curve),

@@ -22,13 +22,17 @@ from decisionlog.analysis.many.stats import (
     adjusted,
     difference,
     no_difference,
+    overdispersion,
     rate,
 )
 from decisionlog.analysis.many.text import block, lines
+from decisionlog.analysis.one.wording import seconds
 from decisionlog.errors import ReadError
 from decisionlog.wording import counted
 
 Verdict: TypeAlias = Literal["better", "worse"]
+_Days: TypeAlias = tuple[list[tuple[int, int]], list[tuple[int, int]]]
+"""Successes and number on each day, before and after."""
 
 
 class Change(Struct, frozen=True):
@@ -55,11 +59,12 @@ class Change(Struct, frozen=True):
         name = f"{self.what} of {self.target or 'all runs'}"
         if self.difference is not None:
             told = f"{self.before_rate} → {self.after_rate}, {self.difference}"
+        elif self.what == "duration_ms":
+            name = f"time of {self.target or 'all runs'}"
+            told = f"{seconds(self.before)} → {seconds(self.after)}"
         else:
             told = f"{self.before:,.0f} → {self.after:,.0f}"
-        return f"{name}: {told}, p = {self.p_value:.2g}" + (
-            f": {self.verdict}" if self.verdict else ""
-        )
+        return f"{name}: {told}, p = {self.p_value:.2g}"
 
 
 class Step(Struct, frozen=True):
@@ -81,6 +86,9 @@ class Step(Struct, frozen=True):
             block("Better", self.better),
             block("Worse", self.worse),
             block("No telling", self.unclear),
+            ""
+            if self.better or self.worse or self.unclear
+            else "\nNo goal or node has enough runs of both.",
         )
 
 
@@ -104,6 +112,8 @@ class _Test(Struct, frozen=True):
     before: float
     after: float
     strata: list[Counts] = []
+    worth: list[Counts] = []
+    """The same, as the number of independent runs that these are worth."""
 
 
 def changes(tables: Tables, tag: str) -> Changes:
@@ -127,7 +137,7 @@ def changes(tables: Tables, tag: str) -> Changes:
         keys = sorted(row["key"] for row in rows(each.select("key").unique()) if row["key"])
         raise ReadError(f"no run has the tag {tag!r:.200}; there are {', '.join(keys) or 'none'}")
     found.sort(key=lambda row: (row["since"], row["value"]))
-    measured = _measured(tables, runs, tagged)
+    measured = _measured(tables, runs)
     tested = {
         (before["value"], after["value"]): list(_tests(measured, before["value"], after["value"]))
         for before, after in pairwise(found)
@@ -151,70 +161,79 @@ def changes(tables: Tables, tag: str) -> Changes:
     return Changes(tag, [row["value"] for row in found], steps)
 
 
-def _measured(tables: Tables, runs: Frame, tagged: Frame) -> tuple[list[dict[str, Any]], ...]:
+def _measured(tables: Tables, runs: Frame) -> tuple[list[dict[str, Any]], ...]:
+    used = nw.when(nw.col("tokens") > 0).then(nw.col("tokens"))  # else nobody counted them
     logs = runs.with_columns(
-        log_tokens=(nw.col("tokens") + 1).log(), log_duration=(nw.col("duration_ms") + 1).log()
+        log_tokens=(used + 1).log(), log_duration=(nw.col("duration_ms") + 1).log()
     )
     amounts = {
         f"{statistic}_{name}": getattr(nw.col(f"log_{name}"), statistic)()
         for name in ("tokens", "duration")
         for statistic in ("mean", "std", "count")
     }
-    by_goal = rows(
-        logs.group_by("value", "goal_id").agg(
-            n=nw.col("succeeded").count(), k=count_if(nw.col("succeeded")), **amounts
-        )
-    )
+    counts = {"n": nw.col("succeeded").count(), "k": count_if(nw.col("succeeded"))}
+    by_goal = rows(logs.group_by("value", "goal_id").agg(**amounts))
+    by_day = rows(runs.group_by("value", "goal_id", "day").agg(**counts))
     first = tables.decisions.filter(nw.col("node_visit") == 1)
     by_node = rows(
-        first.join(tagged.select("run_id", "value"), on="run_id", how="inner")
-        .group_by("value", "goal_id", "node_id")
-        .agg(n=nw.col("succeeded").count(), k=count_if(nw.col("succeeded")))
+        first.join(runs.select("run_id", "value", "day"), on="run_id", how="inner")
+        .group_by("value", "goal_id", "node_id", "day")
+        .agg(**counts)
     )
-    return by_goal, by_node
+    return by_goal, by_day, by_node
 
 
 def _tests(measured: tuple[list[dict[str, Any]], ...], before: str, after: str) -> Iterable[_Test]:
-    by_goal, by_node = measured
-    goals = _side_by_side(by_goal, before, after, "goal_id")
-    strata = [_counts(old, new) for (_, old, new) in goals]
-    yield from _rates("success", None, strata)
-    for goal, old, new in goals:
-        if len(goals) > 1:
-            yield from _rates("success", goal, [_counts(old, new)])
+    by_goal, by_day, by_node = measured
+    strata: dict[Any, _Days] = _days(by_day, before, after, "goal_id")
+    yield from _rates("success", None, list(strata.values()))
+    for goal, old, new in _side_by_side(by_goal, before, after):
+        if len(strata) > 1 and goal in strata:
+            yield from _rates("success", goal, [strata[goal]])
         for what, name in (("tokens", "tokens"), ("duration_ms", "duration")):
             yield from _amounts(what, name, goal, old, new)
-    nodes: dict[str, list[Counts]] = {}
-    for (_, node), old, new in _side_by_side(by_node, before, after, "goal_id", "node_id"):
-        nodes.setdefault(node, []).append(_counts(old, new))
-    for node, counts in sorted(nodes.items()):
-        yield from _rates("success", f"node {node}", counts)
+    nodes: dict[str, list[_Days]] = {}
+    for (_, node), days in _days(by_node, before, after, "goal_id", "node_id").items():
+        nodes.setdefault(node, []).append(days)
+    for node, told in sorted(nodes.items()):
+        yield from _rates("success", f"node {node}", told)
 
 
 def _side_by_side(
-    found: list[dict[str, Any]], before: str, after: str, *keys: str
-) -> list[tuple[Any, dict[str, Any], dict[str, Any]]]:
-    """Only what there is of both."""
-
-    def of(value: str) -> dict[Any, dict[str, Any]]:
-        mine = (row for row in found if row["value"] == value)
-        return {
-            row[keys[0]] if len(keys) == 1 else tuple(row[k] for k in keys): row for row in mine
-        }
-
-    old, new = of(before), of(after)
-    return [(key, old[key], new[key]) for key in sorted(old.keys() & new.keys())]
+    found: list[dict[str, Any]], before: str, after: str
+) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Only the goals there are of both."""
+    old, new = (
+        {row["goal_id"]: row for row in found if row["value"] == value} for value in (before, after)
+    )
+    return [(goal, old[goal], new[goal]) for goal in sorted(old.keys() & new.keys())]
 
 
-def _counts(old: dict[str, Any], new: dict[str, Any]) -> Counts:
-    return number(old["k"]), number(old["n"]), number(new["k"]), number(new["n"])
+def _days(found: list[dict[str, Any]], before: str, after: str, *keys: str) -> dict[Any, _Days]:
+    """By goal (and node), where there are some of both: successes and number, day by day."""
+    days: dict[Any, _Days] = {}
+    for row in found:
+        if row["value"] in (before, after) and number(row["n"]):
+            key = row[keys[0]] if len(keys) == 1 else tuple(row[name] for name in keys)
+            none: _Days = ([], [])
+            old, new = days.setdefault(key, none)
+            (new if row["value"] == after else old).append((number(row["k"]), number(row["n"])))
+    return {key: days[key] for key in sorted(days) if all(days[key])}
 
 
-def _rates(what: str, target: str | None, strata: list[Counts]) -> Iterable[_Test]:
-    told = [s for s in strata if s[1] and s[3]]
+def _rates(what: str, target: str | None, strata: list[_Days]) -> Iterable[_Test]:
+    """Days differ, in what there was to do and in what did not work: what differs no more from one
+    version to the next than from day to day is no finding.
+    """
+    told: list[Counts] = []
+    for sides in strata:
+        (k, n), (new_k, new_n) = ([sum(x) for x in zip(*side, strict=True)] for side in sides)
+        told.append((k, n, new_k, new_n))
     k, n, new_k, new_n = (sum(column) for column in zip(*told, strict=True)) if told else (0,) * 4
     if min(n, new_n) >= LEAST:
-        yield _Test(what, target, no_difference(told), k / n, new_k / new_n, told)
+        alike = overdispersion(side for sides in strata for side in sides)
+        worth: list[Counts] = [(a / alike, b / alike, c / alike, d / alike) for a, b, c, d in told]
+        yield _Test(what, target, no_difference(worth), k / n, new_k / new_n, told, worth)
 
 
 def _amounts(
@@ -252,7 +271,7 @@ def _change(test: _Test, p_value: float) -> Change:
             p_value,
             verdict,
         )
-    gap = difference(test.strata)
+    gap = difference(test.worth)
     old_k, old_n, new_k, new_n = (number(sum(c)) for c in zip(*test.strata, strict=True))
     verdict = None
     if gap is not None and p_value <= FALSE_FINDINGS and gap.interval.low * gap.interval.high > 0:

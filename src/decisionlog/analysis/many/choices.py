@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 import narwhals as nw
 from msgspec import Struct
 
+from decisionlog.analysis.many.naming import Choice, positions
 from decisionlog.analysis.many.places import (
     EXAMPLES,
     Example,
@@ -100,23 +101,30 @@ class OptionPattern(Struct, frozen=True):
     def __str__(self) -> str:
         text = (
             f"{self.option_id}: chosen {self.chosen} of {self.offered} times; success"
-            f" {self.success}; of runs {self.run_success}"
+            f" {self.success}"
         )
+        if self.run_success.count:
+            text += f"; of runs that chose it first {self.run_success}"
         return text + (f"\n  {self.regret}" if self.regret else "")
 
 
 class Place(Struct, frozen=True):
     """Where one of several options is taken; `intent` is a fingerprint, None where the node's
-    intents are worded anew each time, so that they make one place.
+    intents are worded anew each time, so that they make one place. `positions` is true where ids
+    of options only say where in a list they stood, so that they are not compared.
     """
 
     node_id: str
     intent: str | None
     decisions: int
     options: list[OptionPattern]
+    positions: bool = False
 
     def __str__(self) -> str:
-        return lines(block(f"{self.node_id}: {self.intent or 'whatever it decides'}", self.options))
+        title = f"{self.node_id}: {self.intent or 'whatever it decides'}"
+        if self.positions:
+            title += " (an id is a place in a list here, so options are not compared)"
+        return lines(block(title, self.options))
 
 
 class Options(Struct, frozen=True):
@@ -173,24 +181,34 @@ def options(tables: Tables, goal_id: str | None = None, node_id: str | None = No
         ReadError: no run has this goal.
     """
     check_goal(tables, goal_id)
-    frame = placed(tables, goal_id, node_id).filter(~nw.col("chosen_option_id").is_null())
+    frame = made(tables, goal_id, node_id)
     with kept(tables, frame.group_by(*_KEYS).agg(n=nw.len())) as counted:
         places, left_out = _places(counted)
         if not places:
             return Options(goal_id, node_id, 0, [], 0)
         if left_out:
             frame = frame.join(_foremost(counted).select(*_KEYS), on=[*_KEYS], how="semi")
-        tests = contrasts(frame)
+        tests = contrasts(tables, frame)
         p_values = adjusted([test.p_value for test in tests])
         regrets = _regrets(zip(tests, p_values, strict=True))
         found = _patterns(frame, _offered(tables, frame), regrets)
+        listed = {choice[:2] for choice in positions(tables, _often(found))}
     return Options(
         goal_id,
         node_id,
         len(tests),
-        [Place(key[0], key[1] or None, n, found.get(key, [])) for key, n in places.items()],
+        [
+            Place(key[0], key[1] or None, n, found.get(key, []), key in listed)
+            for key, n in places.items()
+        ],
         left_out,
     )
+
+
+def made(tables: Tables, goal_id: str | None, node_id: str | None = None) -> Frame:
+    """The decisions that chose something, with their places."""
+    chosen = nw.col("chosen_option_id")
+    return placed(tables, goal_id, node_id).filter(~chosen.is_null(), chosen != "")
 
 
 def _places(counted: Frame) -> tuple[dict[Key, int], int]:
@@ -206,7 +224,12 @@ def _foremost(counted: Frame) -> Frame:
     return counted.sort("n", *_KEYS, descending=[True, False, False]).head(_PLACES)
 
 
-def contrasts(frame: Frame) -> list[Contrast]:
+def _often(found: dict[Key, list[OptionPattern]]) -> Iterable[Choice]:
+    for place, patterns in found.items():
+        yield from ((*place, pattern.option_id) for pattern in patterns[:_COMPARED])
+
+
+def contrasts(tables: Tables, frame: Frame) -> list[Contrast]:
     """Each two options of a place that enough runs chose first there."""
     first = frame.filter(nw.col("is_first")).with_columns(
         which=nw.concat_str([nw.col("run_id"), nw.col("decision_id")], separator=MENU_SEPARATOR),
@@ -233,8 +256,10 @@ def contrasts(frame: Frame) -> list[Contrast]:
             tally.strata[stratum] = number(row[f"k_{of}"]), number(row[f"n_{of}"])
             some = {row[f"first_{of}"], row[f"last_{of}"]} - {None}
             tally.examples += [Example(*each.split(MENU_SEPARATOR)) for each in sorted(some)]
+        listed = positions(tables, ((*key, option) for key in at for option in at[key]))
         for key, tallies in at.items():
-            tests += _pairs(key, of, tallies)
+            named = {name: t for name, t in tallies.items() if (*key, name) not in listed}
+            tests += _pairs(key, of, named)
     return tests
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import scipy
 from msgspec import Struct
 
+from decisionlog.analysis.many.naming import positions
 from decisionlog.analysis.many.places import check_goal, count_if, number, placed, trouble
 from decisionlog.analysis.many.sources import Tables, kept, rows
 from decisionlog.analysis.many.stats import FALSE_FINDINGS, LEAST, Rate, adjusted, rate
@@ -102,7 +103,12 @@ def divergence(tables: Tables, goal_id: str) -> Divergence:
     groups: dict[tuple[Path, Step], list[Path]] = {}
     for path in counted:
         groups.setdefault((path[:-1], (*path[-1][:3], "")), []).append(path)
-    looked_at = [(key, sorted(paths)) for key, paths in groups.items() if len(paths) > 1]
+    listed = positions(tables, {(*path[-1][:2], path[-1][3]) for path in counted})
+    looked_at = [
+        (key, sorted(paths))
+        for key, paths in groups.items()
+        if len(paths) > 1 and not any((*p[-1][:2], p[-1][3]) in listed for p in paths)
+    ]
     p_values = adjusted([_test([counted[path] for path in paths]) for _, paths in looked_at])
     splits = [
         Split(

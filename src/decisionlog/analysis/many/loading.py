@@ -8,7 +8,7 @@ from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from decisionlog.analysis.fingerprints import KEPT, PATTERNS, READ
+from decisionlog.analysis.fingerprints import FRAMES, IS_TRACEBACK, KEPT, PATTERNS, READ
 from decisionlog.analysis.many.gathering import Batch
 from decisionlog.analysis.many.tables import TABLES
 from decisionlog.records import MAX_LINE_BYTES
@@ -40,10 +40,14 @@ FIELDS = {
 
 def fingerprint_sql(column: str) -> str:
     """The fingerprint of a column as an expression; see `fingerprints`."""
+    whole = (
+        f"CASE WHEN contains({column}, {quoted(IS_TRACEBACK)})"
+        f" THEN regexp_replace({column}, {quoted(FRAMES)}, '') ELSE {column} END"
+    )
     text = reduce(
         lambda inner, pair: f"regexp_replace({inner}, {quoted(pair[0])}, {quoted(pair[1])}, 'g')",
         PATTERNS,
-        f"left({column}, {READ})",
+        f"left({whole}, {READ})",
     )
     return f"left({text}, {KEPT})"
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import narwhals as nw
 from msgspec import Struct
 
+from decisionlog.analysis.many.failing import (
+    MOST,
+    Cause,
+    Ending,
+    Failure,
+    causes,
+    endings,
+    failures,
+)
 from decisionlog.analysis.many.places import (
-    Example,
     by_run,
     check_goal,
     count_if,
@@ -18,24 +24,25 @@ from decisionlog.analysis.many.places import (
     rate_of,
 )
 from decisionlog.analysis.many.sources import Tables, rows
-from decisionlog.analysis.many.stats import Interval, Rate, rate, wilson
+from decisionlog.analysis.many.stats import Rate, rate
 from decisionlog.analysis.many.text import block, lines
+from decisionlog.analysis.one.wording import seconds
 from decisionlog.wording import counted
 
-_MOST = 50
-"""How many causes, errors and nodes are named; the commonest."""
 _PERIODS = 12
 
 
 class Goal(Struct, frozen=True):
-    """A goal at a glance. `undecided` runs are in progress or were cancelled."""
+    """A goal at a glance. `undecided` runs are in progress or were cancelled. Tokens are None where
+    no decision tells of any.
+    """
 
     goal_id: str
     runs: int
     undecided: int
     success: Rate
     decisions: int
-    tokens: int
+    tokens: int | None
     cost_usd: float | None
     duration_ms: float | None
     """The median."""
@@ -53,45 +60,9 @@ class Goals(Struct, frozen=True):
         return "\n".join(map(str, self.goals)) or "There are no runs."
 
 
-class Cause(Struct, frozen=True):
-    """What failed runs have in common; `cause` is a fingerprint, None where nothing is recorded.
-
-    `share` is the part of the failed runs.
-    """
-
-    cause: str | None
-    runs: int
-    share: float
-    interval: Interval | None
-    statuses: dict[str, int]
-    example: Example
-
-    def __str__(self) -> str:
-        return (
-            f"{counted(self.runs, 'run')} ({self.share:.0%}): {self.cause or 'no cause recorded'}"
-        )
-
-
-class Failure(Struct, frozen=True):
-    """A kind of error of decisions, in whatever runs; `failed_runs` are those that did not succeed
-    either.
-    """
-
-    error: str
-    node_id: str
-    decisions: int
-    runs: int
-    failed_runs: int
-    example: Example
-
-    def __str__(self) -> str:
-        where = f"{counted(self.runs, 'run')} at {self.node_id}"
-        return f"{counted(self.decisions, 'decision')} of {where}: {self.error}"
-
-
 class NodePattern(Struct, frozen=True):
     """A node: how often what it decides succeeds, and what it spent in vain, that is on decisions
-    that failed.
+    that failed. Tokens and latency are None where no decision tells of any.
     """
 
     node_id: str
@@ -99,17 +70,22 @@ class NodePattern(Struct, frozen=True):
     runs: int
     failed: int
     success: Rate
-    tokens: int
-    tokens_in_vain: int
-    latency_ms: float
-    latency_ms_in_vain: float
+    tokens: int | None
+    tokens_in_vain: int | None
+    latency_ms: float | None
+    latency_ms_in_vain: float | None
 
     def __str__(self) -> str:
+        vain: list[str] = []
+        if self.tokens:
+            vain.append(f"{self.tokens_in_vain:,} of {self.tokens:,} tokens")
+        if self.latency_ms:
+            lost = seconds(self.latency_ms_in_vain or 0.0)
+            vain.append(f"{lost} of {seconds(self.latency_ms)}")
         return (
-            f"{self.node_id}: {self.decisions} decisions, {self.failed} failed; success"
-            f" {self.success}; in vain {self.tokens_in_vain} of {self.tokens} tokens and"
-            f" {self.latency_ms_in_vain / 1000:.1f} of {self.latency_ms / 1000:.1f} s"
-        )
+            f"{self.node_id}: {counted(self.decisions, 'decision')}, {self.failed:,} failed;"
+            f" success {self.success}"
+        ) + (f"; in vain {' and '.join(vain)}" if vain else "")
 
 
 class TypePattern(Struct, frozen=True):
@@ -121,7 +97,9 @@ class TypePattern(Struct, frozen=True):
     success: Rate
 
     def __str__(self) -> str:
-        return f"{self.decision_type}: {self.decisions} decisions, success {self.success}"
+        return (
+            f"{self.decision_type}: {counted(self.decisions, 'decision')}, success {self.success}"
+        )
 
 
 class Period(Struct, frozen=True):
@@ -148,6 +126,7 @@ class Patterns(Struct, frozen=True):
     errors: list[Failure]
     nodes: list[NodePattern]
     decision_types: list[TypePattern]
+    endings: list[Ending]
     trend: list[Period]
 
     def __str__(self) -> str:
@@ -158,6 +137,7 @@ class Patterns(Struct, frozen=True):
             block("Errors of decisions", self.errors),
             block("Nodes", self.nodes),
             block("Types of decision", self.decision_types),
+            block("The last choice of runs", self.endings),
             block("Over time", self.trend),
         )
 
@@ -196,7 +176,7 @@ def goals(tables: Tables) -> Goals:
                 number(row["runs"]) - number(row["known"]),
                 rate(number(row["k"]), number(row["known"])),
                 number(row["decisions"]),
-                number(row["tokens"]),
+                number(row["tokens"]) or None,
                 float(row["cost"]) if row["priced"] else None,
                 row["duration"],
             )
@@ -222,77 +202,13 @@ def patterns(tables: Tables, goal_id: str) -> Patterns:
         sum(counts.values()),
         counts,
         rate(k, known),
-        _causes(tables, goal_id, known - k),
-        _failures(tables, goal_id),
+        causes(tables, goal_id, known - k),
+        failures(tables, goal_id),
         nodes(tables, goal_id).nodes,
         _types(tables, goal_id),
+        endings(tables, goal_id),
         _trend(tables, goal_id),
     )
-
-
-def _causes(tables: Tables, goal_id: str, failed: int) -> list[Cause]:
-    mine = of_goal(tables.runs, goal_id).filter(~nw.col("succeeded"))
-    found = rows(mine.group_by("cause_print", "status").agg(n=nw.len(), one=nw.col("run_id").min()))
-    groups: dict[str | None, dict[str, Any]] = {}
-    for row in found:
-        group = groups.setdefault(row["cause_print"], {"statuses": {}, "one": row["one"]})
-        group["statuses"][row["status"]] = number(row["n"])
-        group["one"] = min(group["one"], row["one"])
-    ordered = sorted(
-        groups.items(), key=lambda item: (-sum(item[1]["statuses"].values()), item[0] or "")
-    )[:_MOST]
-    ids = [group["one"] for _, group in ordered]
-    texts = mine.filter(nw.col("run_id").is_in(ids)) if ids else mine.head(0)
-    told = {
-        row["run_id"]: Example(row["run_id"], row["cause_decision_id"], row["cause"])
-        for row in rows(texts.select("run_id", "cause_decision_id", "cause"))
-    }
-    causes: list[Cause] = []
-    for cause, group in ordered:
-        n = sum(group["statuses"].values())
-        statuses = dict(sorted(group["statuses"].items()))
-        causes.append(Cause(cause, n, n / failed, wilson(n, failed), statuses, told[group["one"]]))
-    return causes
-
-
-def _failures(tables: Tables, goal_id: str) -> list[Failure]:
-    mine = of_goal(tables.decisions, goal_id).filter(
-        nw.col("state") == "failed", ~nw.col("error_print").is_null()
-    )
-    per_run = mine.group_by("error_print", "node_id", "run_id").agg(
-        n=nw.len(), failed=nw.when(~nw.col("run_succeeded")).then(1).otherwise(0).max()
-    )
-    found = rows(
-        per_run.group_by("error_print", "node_id")
-        .agg(
-            decisions=nw.col("n").sum(),
-            runs=nw.len(),
-            failed=nw.col("failed").sum(),
-            one=nw.col("run_id").min(),
-        )
-        .sort("runs", "error_print", "node_id", descending=[True, False, False])
-        .head(_MOST)
-    )
-    ids = [row["one"] for row in found]
-    examples = mine.filter(nw.col("run_id").is_in(ids)) if ids else mine.head(0)
-    columns = ("run_id", "decision_id", "seq", "error_print", "node_id", "error", "error_type")
-    first: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for row in sorted(rows(examples.select(*columns)), key=lambda row: row["seq"]):
-        first.setdefault((row["run_id"], row["error_print"], row["node_id"]), row)
-    failures: list[Failure] = []
-    for row in found:
-        one = first[row["one"], row["error_print"], row["node_id"]]
-        failures.append(
-            Failure(
-                row["error_print"],
-                row["node_id"],
-                number(row["decisions"]),
-                number(row["runs"]),
-                number(row["failed"]),
-                Example(one["run_id"], one["decision_id"], one["error"] or one["error_type"]),
-            )
-        )
-    return failures
 
 
 def nodes(tables: Tables, goal_id: str | None = None) -> Nodes:
@@ -317,10 +233,10 @@ def nodes(tables: Tables, goal_id: str | None = None) -> Nodes:
             number(row["runs"]),
             number(row["failed"]),
             rate_of(row),
-            number(row["tokens"]),
-            number(row["tokens_in_vain"]),
-            float(row["latency_ms"] or 0),
-            float(row["latency_in_vain"] or 0),
+            number(row["tokens"]) or None,
+            number(row["tokens_in_vain"]) if row["tokens"] else None,
+            float(row["latency_ms"] or 0) or None,
+            float(row["latency_in_vain"] or 0) if row["latency_ms"] else None,
         )
         for row in found
     ]
@@ -331,7 +247,7 @@ def nodes(tables: Tables, goal_id: str | None = None) -> Nodes:
             node.node_id,
         )
     )
-    return Nodes(goal_id, named[:_MOST])
+    return Nodes(goal_id, named[:MOST])
 
 
 def _types(tables: Tables, goal_id: str) -> list[TypePattern]:

@@ -15,7 +15,6 @@ from decisionlog.analysis.many.places import (
     examples,
     number,
     of_goal,
-    placed,
 )
 from decisionlog.analysis.many.sources import Frame, Tables, kept, rows
 from decisionlog.analysis.many.stats import (
@@ -95,8 +94,7 @@ def suggest(tables: Tables, goal_id: str) -> list[Suggestion]:
         ReadError: no run has this goal.
     """
     check_goal(tables, goal_id)
-    made = placed(tables, goal_id).filter(~nw.col("chosen_option_id").is_null())
-    contrasts = choices.contrasts(made)
+    contrasts = choices.contrasts(tables, choices.made(tables, goal_id))
     marks = _marks(tables, goal_id)
     told = calibration.calibration(tables, goal_id)
     parting = divergence.divergence(tables, goal_id)
@@ -178,11 +176,17 @@ def _decided(tables: Tables, goal_id: str) -> tuple[int, int]:
 def _marks(tables: Tables, goal_id: str) -> list[_Mark]:
     """First errors and problems of runs, and whether runs that have them fail more often.
 
-    A run counts for the first error of its decisions only, and for each problem once.
+    A run counts for the first error of its decisions only, and for each problem once. What went
+    wrong inside a decision comes before the failure of the whole; and that a run did not reach what
+    it claims to have reached is how it failed, and not why.
     """
     succeeded, total = _decided(tables, goal_id)
     known = ~nw.col("run_succeeded").is_null()
-    failed = of_goal(tables.decisions, goal_id).filter(nw.col("state") == "failed", known)
+    failed = of_goal(tables.decisions, goal_id).filter(
+        nw.col("state") == "failed", nw.col("decision_type") != "termination", known
+    )
+    around = failed.select("run_id", decision_id=nw.col("parent_id"))
+    failed = failed.join(around, on=["run_id", "decision_id"], how="anti")
     first = failed.group_by("run_id").agg(seq=nw.col("seq").min())
     errors = failed.join(first, on=["run_id", "seq"], how="inner").filter(
         ~nw.col("error_print").is_null()

@@ -1,9 +1,9 @@
 """One run, or two: `explain`, `compare` and `summarize`; they need the core and nothing else.
 
 ```
-course ──> incidents, loops, limits ──> causes ──> advice ──> explanation   why it failed
-                                               └─> summary                  what mattered
-       ──> alignment ──> comparison ──> elsewhere ──> advice                where two part
+course ──> incidents, loops, limits, ceilings ──> causes ──> advice ──> explanation   why it failed
+                                                         └─> summary                  what mattered
+       ──> alignment ──> comparison ──> elsewhere ──> advice                          where two part
 ```
 """
 
@@ -18,7 +18,7 @@ from decisionlog.analysis.one.comparison import (
     Side,
     compare,
 )
-from decisionlog.analysis.one.elsewhere import Contrast, Elsewhere
+from decisionlog.analysis.one.elsewhere import Contrast, Elsewhere, Ending
 from decisionlog.analysis.one.explanation import FailureExplanation, explain
 from decisionlog.analysis.one.summary import summarize
 
@@ -29,6 +29,7 @@ __all__ = [
     "Contrast",
     "Difference",
     "Elsewhere",
+    "Ending",
     "FailureExplanation",
     "Link",
     "MetricDifference",

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from decisionlog.analysis.one.causes import Cause, CauseKind
 from decisionlog.analysis.one.course import Course, place_of
-from decisionlog.analysis.one.elsewhere import Elsewhere
+from decisionlog.analysis.one.elsewhere import CHANCE, Elsewhere, chance_of
 from decisionlog.analysis.one.wording import choice, listed, plain, seconds
 from decisionlog.model import Decision, Option, Run, RunStatus
 from decisionlog.wording import counted
@@ -41,7 +41,8 @@ class Suggestion(Struct, frozen=True):
     `target` is what it is about: an option (types "judgement", "elsewhere", "option"), a problem
     ("fix"), a key of the context, a constraint, or a decision ("time", "record"). `evidence` are
     the ids it rests on; of decisions in other runs, "run/decision". `success_rate` and `count` say
-    how often that was so, where it was counted.
+    how often that was so, where it was counted; `p_value` how likely such a difference from what
+    was chosen here, or a larger one, is by chance, given how many options were compared.
     """
 
     type: SuggestionType
@@ -51,6 +52,7 @@ class Suggestion(Struct, frozen=True):
     evidence: list[str] = []
     count: int | None = None
     success_rate: float | None = None
+    p_value: float | None = None
 
 
 def suggestions(
@@ -133,6 +135,9 @@ def _chosen_elsewhere(decision: Decision, others: Sequence[Elsewhere]) -> Iterat
         reason = f"in other runs it {_fared(each)}"
         if same is not None:
             reason += f"; {plain(same.option_id, 40)}, as chosen here, {_fared(same)}"
+        chance = _chance(each, same, len(here) - 1)
+        if chance > CHANCE:
+            reason += "; so few that it may be chance"
         if not each.same_intent:
             reason += " (at places that differ from this one in numbers, paths and the like)"
         yield Suggestion(
@@ -143,12 +148,27 @@ def _chosen_elsewhere(decision: Decision, others: Sequence[Elsewhere]) -> Iterat
             each.examples,
             each.chosen,
             each.success_rate,
+            chance,
         )
 
 
 def _did_well(fared: Elsewhere, same: Elsewhere | None) -> bool:
     went_well = fared.succeeded or (not fared.failed and fared.runs_completed)
     return bool(went_well) and _worth(fared) > _worth(same)
+
+
+def _chance(better: Elsewhere, same: Elsewhere | None, compared: int) -> float:
+    """Of the decisions' own outcomes where they are known, else of the runs', one vote each."""
+    if same is None:
+        return 1.0
+    sides = [
+        (each.succeeded, each.succeeded + each.failed)
+        if better.succeeded + better.failed
+        else (each.runs_completed, each.runs)
+        for each in (better, same)
+    ]
+    (a, n_a), (b, n_b) = sides
+    return min(1.0, compared * chance_of(a, n_a, b, n_b))
 
 
 def _worth(fared: Elsewhere | None) -> float:
@@ -257,7 +277,8 @@ def _unrecorded(run: Run) -> Iterator[Suggestion]:
     pending = [d for d in run.decisions if d.is_pending]
     ended = run.status not in (RunStatus.RUNNING, RunStatus.INTERRUPTED)
     if ended and pending:
-        lack = f"{len(pending):,} of {counted(len(run.decisions), 'decision')} have no outcome"
+        has = "has" if len(pending) == 1 else "have"
+        lack = f"{len(pending):,} of {counted(len(run.decisions), 'decision')} {has} no outcome"
         reason = f"{lack}, so what came of them is not known: record it"
         ids = [each.id for each in pending]
         yield Suggestion(SuggestionType.RECORD, ids[-1], reason, None, ids[:10], len(pending))

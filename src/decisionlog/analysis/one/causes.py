@@ -11,13 +11,14 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from decisionlog.analysis.one.ceilings import ceilings
 from decisionlog.analysis.one.chains import Link
 from decisionlog.analysis.one.course import Course, pattern
 from decisionlog.analysis.one.incidents import REPEATED, Trail, trails
 from decisionlog.analysis.one.limits import limits
 from decisionlog.analysis.one.loops import Loop, loops
-from decisionlog.analysis.one.wording import choice, is_generated, listed, plain
-from decisionlog.model import Decision, Problem, Run, RunStatus
+from decisionlog.analysis.one.wording import choice, gist, is_generated, listed, plain
+from decisionlog.model import Decision, DecisionType, Problem, Run, RunStatus
 from decisionlog.wording import counted
 
 _NAMED = 50
@@ -62,7 +63,7 @@ class Cause(Struct, frozen=True):
 
     def __str__(self) -> str:
         error = self.error or (self.error_type or "").rpartition(".")[2]
-        return f"{self.summary}: {plain(error)}" if error else self.summary
+        return f"{self.summary}: {gist(error)}" if error else self.summary
 
 
 class Candidate(NamedTuple):
@@ -81,15 +82,18 @@ class Candidate(NamedTuple):
         return self.tier, -len(self.cause.reasons), -self.position
 
 
-def candidates(run: Run, course: Course) -> list[Candidate]:
-    """All causes that the run's own records speak for, the strongest first."""
-    finder = _Finder(run, course)
+def candidates(run: Run, course: Course, others: Sequence[Run] = ()) -> list[Candidate]:
+    """All causes that the run's own records speak for, and how others of its goal ended; the
+    strongest first.
+    """
+    finder = _Finder(run, course, others)
     return sorted(finder.find(), key=lambda found: found.rank)
 
 
 class _Finder:
-    def __init__(self, run: Run, course: Course) -> None:
+    def __init__(self, run: Run, course: Course, others: Sequence[Run]) -> None:
         self.run = run
+        self.others = others
         self.course = course
         self.completed = run.status == RunStatus.COMPLETED
         self._told: set[str] = set()
@@ -118,7 +122,10 @@ class _Finder:
 
     def _limits(self) -> Iterator[Candidate]:
         self._ended_by_limit = False
-        for limit in limits(self.run):
+        told = list(limits(self.run))
+        known = {limit.what for limit in told}
+        seen = [each for each in ceilings(self.run, self.others) if each.what not in known]
+        for limit in (*told, *seen):
             self._told.update(limit.problem_ids)
             severities = {p.severity for p in self.run.problems if p.id in limit.problem_ids}
             if self.completed:
@@ -126,7 +133,7 @@ class _Finder:
             elif limit.is_told and severities <= {"critical"}:
                 tier, self._ended_by_limit = 0, True
             else:
-                tier = 1 if "critical" in severities else 3
+                tier = 1 if "critical" in severities or (limit in seen and self._cut_short) else 3
             last = self._last()
             pending = self._under_way()
             stopped = pending or self._cancelled()
@@ -145,6 +152,12 @@ class _Finder:
                 reasons=reasons,
             )
             yield self._candidate(tier, cause, named)
+
+    @property
+    def _cut_short(self) -> bool:
+        """It did not mean to end."""
+        last = self._last()
+        return last is None or last.decision_type != DecisionType.TERMINATION
 
     def _endings(self) -> Iterator[Candidate]:
         if self.run.status == RunStatus.INTERRUPTED:

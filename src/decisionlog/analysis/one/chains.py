@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from decisionlog.analysis.one.course import Course, has_failed, outcome_of, place_of
-from decisionlog.analysis.one.wording import choice, plain
+from decisionlog.analysis.one.wording import choice, gist
 from decisionlog.model import Decision
 
 _LONGEST = 12
@@ -31,7 +31,7 @@ class Link(Struct, frozen=True):
     error: str | None = None
 
     def __str__(self) -> str:
-        error = f": {plain(self.error)}" if self.error else ""
+        error = f": {gist(self.error)}" if self.error else ""
         return f"{self.decision_id} {self.summary}, {self.outcome}{error}"
 
 

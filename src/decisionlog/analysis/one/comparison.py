@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from decisionlog.analysis.one.alignment import align
 from decisionlog.analysis.one.course import Course, outcome_of, pattern, wording
-from decisionlog.analysis.one.wording import listed, plain, seconds
+from decisionlog.analysis.one.wording import gist, listed, plain, seconds
 from decisionlog.model import Decision, Option, Run, RunStatus
 from decisionlog.wording import counted
 
@@ -362,7 +362,7 @@ def _difference(found: Difference, *, short: bool = False) -> Iterator[str]:
     yield f"{plain(found.a.intent) or '(no intent)'} ({found.node_id}): {', '.join(found.kinds)}"
     for name, side in (("a", found.a), ("b", found.b)):
         chosen = plain(side.chosen_option_id or "nothing", 60)
-        error = f": {plain(side.error)}" if side.error else ""
+        error = f": {gist(side.error)}" if side.error else ""
         yield f"  {name} {side.decision_id} → {chosen}, {side.outcome}{error}"
         if not short and side.options:
             told = len({option.confidence for option in side.options}) > 1

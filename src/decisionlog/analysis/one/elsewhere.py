@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import islice
+from math import comb
 
 from msgspec import Struct
 
 from decisionlog.analysis.one.comparison import Comparison, Difference, Side, compare
 from decisionlog.analysis.one.course import Place, has_failed, kind_of_place, pattern, place_of
+from decisionlog.analysis.one.wording import plain
 from decisionlog.errors import RunNotFoundError
-from decisionlog.model import Decision, Run, RunStatus
+from decisionlog.model import Decision, Option, Run, RunStatus
 from decisionlog.store import RunStore
+from decisionlog.wording import counted
 
 _LOOKED_AT = 2000
 """How many runs are looked at in search of some with the same goal."""
@@ -23,6 +27,10 @@ _DECISIONS = 200_000
 _COMPARED, _ALIGNED = 10, 2000
 """How many completed runs this one is compared with, and up to how many decisions they may have."""
 _EXAMPLES, _NAMED = 3, 20
+CHANCE = 0.02
+"""What is less likely than this is not taken for chance."""
+_ENDED = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.STUCK, RunStatus.INTERRUPTED)
+_NUMBERED = re.compile(r"[A-Za-z]*[ _.#-]?[0-9]+|[A-Za-z]")
 
 
 class Elsewhere(Struct, frozen=True):
@@ -49,6 +57,38 @@ class Elsewhere(Struct, frozen=True):
         """Successes among those that succeeded or failed; None when there are none."""
         known = self.succeeded + self.failed
         return self.succeeded / known if known else None
+
+
+class Ending(Struct, frozen=True):
+    """How runs of the goal came out whose last choice was the same as this one's, and the others.
+
+    `p_value` is the probability of such a difference, or a larger one, if there were none (Fisher's
+    exact test).
+    """
+
+    decision_id: str
+    option_id: str
+    node_id: str
+    runs: int
+    runs_completed: int
+    others: int
+    others_completed: int
+    p_value: float
+    examples: list[str]
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether the difference is more than chance would have it."""
+        return self.p_value <= CHANCE
+
+    def __str__(self) -> str:
+        chance = "" if self.is_telling else "; that may be chance"
+        return (
+            f"Its last choice was {plain(self.option_id, 60)} ({self.decision_id}). Of"
+            f" {counted(self.runs, 'other run')} that ended so, {self.runs_completed:,} completed;"
+            f" of {counted(self.others, 'run')} that ended otherwise, {self.others_completed:,}"
+            f"{chance}"
+        )
 
 
 class Contrast(Struct, frozen=True):
@@ -106,13 +146,18 @@ def _by_choice(
     """By what was chosen, where that was on offer here too and meant the same: "candidate-3" may
     be anything.
     """
-    meaning = {option.id: pattern(option.description) for option in target.options}
+    meaning = {option.id: _meaning(option) for option in target.options}
     chosen: dict[str, list[tuple[Run, Decision]]] = {}
     for run, decision in cases:
         option = decision.chosen_option
-        if option is not None and pattern(option.description) == meaning.get(option.id):
+        if option is not None and _meaning(option) == meaning.get(option.id):
             chosen.setdefault(option.id, []).append((run, decision))
     return chosen
+
+
+def _meaning(option: Option) -> str:
+    numbered = _NUMBERED.fullmatch(option.id)
+    return option.description if numbered else pattern(option.description)
 
 
 def _fared(
@@ -132,6 +177,47 @@ def _fared(
         same_intent=same_intent,
         examples=[f"{run.id}/{decision.id}" for run, decision in best_first[:_EXAMPLES]],
     )
+
+
+def ending(run: Run, runs: Iterable[Run]) -> Ending | None:
+    """What it says that a run ended with this choice; None where nobody else ended with it, or
+    everybody did.
+    """
+    last = _last_choice(run)
+    if last is None:
+        return None
+    known = [each for each in runs if each.status in _ENDED]
+    alike = [each for each in known if _last_choice(each) == last]
+    if not alike or len(alike) == len(known):
+        return None
+    completed = [each for each in known if each.status == RunStatus.COMPLETED]
+    here = sum(_last_choice(each) == last for each in completed)
+    rest, there = len(known) - len(alike), len(completed) - here
+    chance = chance_of(here, len(alike), there, rest)
+    examples = [each.id for each in alike[:_EXAMPLES]]
+    node_id, option_id = last
+    return Ending(
+        run.decisions[-1].id, option_id, node_id, len(alike), here, rest, there, chance, examples
+    )
+
+
+def _last_choice(run: Run) -> tuple[str, str] | None:
+    last = run.decisions[-1] if run.decisions else None
+    return (last.node_id, last.chosen_option_id) if last and last.chosen_option_id else None
+
+
+def chance_of(a: int, n_a: int, b: int, n_b: int) -> float:
+    """The probability of rates as different as a of n_a and b of n_b, or more, if they were the
+    same: Fisher's exact test. The core has no scipy.
+
+    >>> round(chance_of(1, 9, 11, 13), 4)
+    0.0016
+    """
+    total, good = n_a + n_b, a + b
+    ways = {
+        k: comb(n_a, k) * comb(n_b, good - k) for k in range(max(0, good - n_b), min(n_a, good) + 1)
+    }
+    return sum(w for w in ways.values() if w <= ways[a]) / comb(total, good)
 
 
 def contrast(run: Run, runs: Iterable[Run]) -> Contrast | None:

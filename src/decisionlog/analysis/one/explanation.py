@@ -12,8 +12,16 @@ from decisionlog.analysis.one.causes import Cause, candidates
 from decisionlog.analysis.one.chains import Link, chain
 from decisionlog.analysis.one.comparison import words_of
 from decisionlog.analysis.one.course import Course
-from decisionlog.analysis.one.elsewhere import Contrast, Elsewhere, contrast, elsewhere, others
-from decisionlog.analysis.one.wording import is_generated, listed, plain
+from decisionlog.analysis.one.elsewhere import (
+    Contrast,
+    Elsewhere,
+    Ending,
+    contrast,
+    elsewhere,
+    ending,
+    others,
+)
+from decisionlog.analysis.one.wording import choice, is_generated, listed, plain
 from decisionlog.model import Run, RunStatus
 from decisionlog.store import RunStore
 from decisionlog.wording import counted
@@ -33,7 +41,8 @@ class FailureExplanation(Struct, frozen=True):
     that was recorded speaks for any, and no more than 50 (`more_causes` are left out). `headline`
     says it in a sentence. `suggestions` are what the records themselves hold against the first
     three causes. With a store, `elsewhere` says how the choices at the same places fared in the
-    runs named in `compared_with`, and `contrast` what the completed run most like it did otherwise.
+    runs named in `compared_with`, `ending` how other runs came out that ended with the choice which
+    was this one's last, and `contrast` what the completed run most like it did otherwise.
     `pending` are the decisions without an outcome, which are no failures. `caveats` say what is
     missing from the record.
     """
@@ -47,6 +56,7 @@ class FailureExplanation(Struct, frozen=True):
     more_causes: int
     suggestions: list[Suggestion]
     elsewhere: list[Elsewhere]
+    ending: Ending | None
     contrast: Contrast | None
     compared_with: list[str]
     pending: list[str]
@@ -82,10 +92,10 @@ def explain(run: Run, store: RunStore | None = None) -> FailureExplanation:
     The run completed; nothing went wrong on the way.
     """
     course = Course(run.decisions)
-    found = candidates(run, course)
+    read = others(run, store) if store is not None else []
+    found = candidates(run, course, read)
     causes = [_with_chain(each.cause, course) for each in found[:_KEPT]]
     main = [each for each in causes if not each.recovered][:_MAIN] or causes[:_MAIN]
-    read = others(run, store) if store is not None else []
     fared = elsewhere(decisions_to_look_at(course, main), read)
     return FailureExplanation(
         run_id=run.id,
@@ -97,6 +107,7 @@ def explain(run: Run, store: RunStore | None = None) -> FailureExplanation:
         more_causes=len(found) - len(causes),
         suggestions=suggestions(run, course, main, fared),
         elsewhere=fared,
+        ending=ending(run, read) if run.status not in _WELL else None,
         contrast=contrast(run, read) if run.status not in _WELL else None,
         compared_with=[each.id for each in read],
         pending=[each.id for each in course.decisions if each.is_pending],
@@ -121,12 +132,20 @@ def _headline(run: Run, causes: list[Cause]) -> str:
         case RunStatus.RUNNING:
             return f"The run is in progress. So far: {first or 'nothing went wrong'}"
         case _ if not causes:
-            return (
-                f"The run is {run.status}, and nothing recorded says why: no decision failed and no"
-                " problem was reported."
-            )
+            return f"The run is {run.status}, and nothing recorded says why: {_ended(run)}"
         case _:
             return first
+
+
+def _ended(run: Run) -> str:
+    if not run.decisions:
+        return "no decision was recorded and no problem was reported."
+    last = run.decisions[-1]
+    came_of_it = " (nobody recorded what came of it)" if last.is_pending else ""
+    return (
+        f"no decision failed and no problem was reported. It ended with {last.id}, {choice(last)}"
+        f"{came_of_it}."
+    )
 
 
 def _contrast(found: Contrast) -> Iterator[str]:
@@ -174,6 +193,8 @@ def _explanation(found: FailureExplanation) -> Iterator[str]:
         yield "What could be done:"
     for each in found.suggestions[: 2 * _TOLD]:
         yield f"  {each.type} {plain(each.target, 60)}: {each.reason}"
+    if found.ending is not None and (found.ending.is_telling or not found.causes):
+        yield str(found.ending)
     if found.contrast is not None:
         yield from _contrast(found.contrast)
     if found.compared_with:

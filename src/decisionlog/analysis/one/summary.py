@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from decisionlog.analysis.one.causes import candidates
 from decisionlog.analysis.one.course import Course, has_failed
-from decisionlog.analysis.one.wording import choice, plain, seconds
+from decisionlog.analysis.one.wording import choice, gist, plain, seconds
 from decisionlog.model import Decision, Run, RunSummary
 
 _KEPT = 10
@@ -78,7 +78,7 @@ def _standing(
 ) -> str:
     if not has_failed(decision):
         return f"{kind}: {reasons[0]}" if reasons else kind
-    said = f" ({plain(error)})" if error else ""
+    said = f" ({gist(error)})" if error else ""
     return f"failed{said}, {'recovered' if recovered else 'not made up for'}"
 
 

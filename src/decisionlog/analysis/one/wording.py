@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from decisionlog.analysis.fingerprints import without_frames
 from decisionlog.model import Decision, printable
 
 _LONGEST = 160
@@ -20,6 +21,11 @@ def plain(text: str, longest: int = _LONGEST) -> str:
     """
     text = printable(" ".join(text[: 8 * longest].split()))
     return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def gist(error: str, longest: int = _LONGEST) -> str:
+    """An error on one line; of a traceback, what it ends with."""
+    return plain(without_frames(error[-50_000:]), longest)
 
 
 def is_generated(narrative: str) -> bool:
