@@ -9,7 +9,7 @@ from decisionlog.analysis import Analysis
 from tests.analysis.generated import World, null_worlds, table, tables
 
 DATA_SETS = int(os.environ.get("DECISIONLOG_NULL_DATA_SETS", "17"))
-"""1,000 took 25 minutes of processor time; see docs/analysis-many.md for what they gave."""
+"""Each takes one or two seconds; see docs/analysis-many.md for what many of them gave."""
 
 
 def test_a_bad_option_is_found() -> None:

@@ -176,6 +176,38 @@ def test_who_asks_a_person_fails(
     assert (asked.succeeded, asked.count) == (sum(mine), len(mine))
 
 
+@pytest.mark.parametrize(
+    ("goal", "path", "worse", "better"),
+    [
+        ("TestAdaptTeslaRevenue", [], "talk_to_user", "web_search"),
+        ("TestBasicMemory", ["ingest_data"], "web_search", "ingest_data"),
+    ],
+)
+def test_choices_that_separate_success_from_failure(
+    analysis: Analysis,
+    commands: dict[tuple[str, str, str], list[str]],
+    labels: list[dict[str, Any]],
+    goal: str,
+    path: list[str],
+    worse: str,
+    better: str,
+) -> None:
+    success = {(each["agent"], each["goal"], each["started"]): each["success"] for each in labels}
+    split = analysis.divergence(goal).divergence
+    assert split is not None
+    assert [taken.option_id for taken in split.path] == path
+    found = {b.choice.option_id: b.success for b in split.branches}
+    for option in (worse, better):
+        mine = [
+            success[key]
+            for key, chosen in commands.items()
+            if key[:2] == ("mini-agi", goal) and chosen[: len(path) + 1] == [*path, option]
+        ]
+        assert (found[option].succeeded, found[option].count) == (sum(mine), len(mine))
+    [suggestion] = [each for each in analysis.suggest(goal) if each.type == "change_path"]
+    assert suggestion.target.endswith(f"{better} instead of {worse}")
+
+
 def test_what_differs_between_agents(analysis: Analysis, labels: list[dict[str, Any]]) -> None:
     step = analysis.changes("agent").steps[0]
     assert (step.before, step.after) == ("mini-agi", "auto-gpt")
