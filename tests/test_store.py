@@ -16,6 +16,7 @@ from decisionlog import (
     Decision,
     DecisionNotFoundError,
     Evaluation,
+    ReadError,
     Run,
     RunInProgressError,
     RunNotFoundError,
@@ -133,6 +134,31 @@ async def test_a_missing_directory_holds_no_runs(traces: Path) -> None:
     with pytest.raises(RunNotFoundError):
         await store.load("run")
     assert not traces.exists()
+
+
+async def test_the_same_without_an_event_loop(traces: Path) -> None:
+    ids = [record(traces, goal, at=NOON + timedelta(n)) for n, goal in enumerate("aab")]
+    store = RunStore(traces)
+    assert store.load_blocking(ids[0]) == await store.load(ids[0])
+    for filters in ({}, {"goal_id": "a", "newest_first": False}, {"until": NOON + timedelta(1)}):
+        given: dict[str, Any] = dict(filters)
+        found = list(store.runs_blocking(**given))
+        assert found == [summary async for summary in store.runs(**given)]
+        assert found
+    with pytest.raises(RunNotFoundError, match="there is no run nowhere"):
+        store.load_blocking("nowhere")
+    with pytest.raises(ValueError, match="no time zone"):
+        list(store.runs_blocking(since=datetime(2026, 1, 1)))  # noqa: DTZ001
+
+
+async def test_a_linked_directory_is_left_alone_without_an_event_loop(traces: Path) -> None:
+    run_id = record(traces)
+    (traces / "runs").rename(traces / "real")
+    (traces / "runs").symlink_to("real")
+    for read in (lambda: RunStore(traces).load_blocking(run_id),
+                 lambda: list(RunStore(traces).runs_blocking())):  # fmt: skip
+        with pytest.raises(ReadError, match="symbolic link"):
+            read()
 
 
 # ------------------------------------------------------------- summaries
@@ -537,6 +563,19 @@ async def test_prune_that_was_not_thought_over(traces: Path, given: dict[str, An
     with pytest.raises(ValueError):
         await RunStore(traces).prune(**given)
     assert await listed(RunStore(traces)) == [run_id]
+
+
+async def test_a_dry_run_foretells_what_prune_removes(traces: Path) -> None:
+    now = datetime.now(UTC)
+    ids = [record(traces, at=now - timedelta(days=days)) for days in (9, 8, 7)]
+    store = RunStore(traces)
+    with in_progress(traces, run_id="live") as run:
+        locks = {file.name for file in (traces / "writers").iterdir()}
+        assert await store.prune(older_than=timedelta(-1), keep=2, dry_run=True) == ids[:2]
+        assert await listed(store) == [run.id, *ids[::-1]]
+        assert {file.name for file in (traces / "writers").iterdir()} == locks
+        assert await store.prune(older_than=timedelta(-1), dry_run=True) == ids
+        assert await store.prune(older_than=timedelta(-1)) == ids
 
 
 async def test_prune_leaves_live_runs_and_clears_the_locks_of_the_dead(traces: Path) -> None:

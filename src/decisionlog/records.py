@@ -46,6 +46,11 @@ RUN_ID = re.compile(r"(?!(?i:con|prn|aux|nul|com\d|lpt\d)\Z)[A-Za-z0-9_-]{1,100}
 names left out are devices on Windows.)"""
 
 _TIMED_ID = re.compile(r"run_(\d{8})_(\d{6})_([0-9a-f]{5})[0-9a-f]*", re.ASCII)
+_SURELY_TIMED = re.compile(
+    r"run_[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|1\d|2[0-8])_([01]\d|2[0-3])([0-5]\d){2}_[0-9a-e][0-9a-f]{4,}",
+    re.ASCII,
+)
+"""Most of those whose digits are a time, told without making one."""
 HOST = platform.node()
 
 
@@ -56,7 +61,19 @@ def random_run_id(now: datetime) -> str:
     >>> random_run_id(datetime(2026, 1, 19, 18, 42, 16, 999_999, UTC))[:25]
     'run_20260119_184216_f423f'
     """
-    return f"{now:run_%Y%m%d_%H%M%S_}{now.microsecond:05x}{os.urandom(6).hex()[:11]}"
+    return stamp(now) + os.urandom(6).hex()[:11]
+
+
+def stamp(time: datetime) -> str:
+    """How ids begin of runs that start then."""
+    with suppress(OverflowError):  # at the ends of the calendar
+        time = time.astimezone(UTC)
+    return f"run_{time.year:04}{time:%m%d_%H%M%S_}{time.microsecond:05x}"
+
+
+def is_timed(run_id: str) -> bool:
+    """Whether an id says when the run began."""
+    return bool(_SURELY_TIMED.fullmatch(run_id)) or started_at(run_id) is not None
 
 
 def started_at(run_id: str) -> datetime | None:

@@ -1,20 +1,19 @@
 """`RunStore`: the runs in a directory, for whoever wants to know what happened.
 
-Reading needs no runtime, and works while runs are being written. All methods do their file work in
-a worker thread, on any event loop.
+Reading needs no runtime, and works while runs are being written. Coroutine methods do their file
+work in a worker thread, on any event loop; those that end in `_blocking` do it where they are.
 """
 
 from __future__ import annotations
 
 import os
-import stat
 import time
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import IO, Literal, TypeVar, TypeVarTuple
+from typing import IO, TypeVar, TypeVarTuple
 
 import anyio
 from anyio import to_thread
@@ -26,6 +25,7 @@ from decisionlog.errors import (
     RunInProgressError,
     RunNotFoundError,
 )
+from decisionlog.files import BLOCK, blocks, last_line, open_ours
 from decisionlog.model import Evaluation, Run, RunCheck, RunStatus, RunSummary
 from decisionlog.reading import Scanner, assemble, summarize, summary
 from decisionlog.records import (
@@ -36,16 +36,15 @@ from decisionlog.records import (
     Evaluated,
     decode,
     encode,
+    is_timed,
     seal,
+    stamp,
     started_at,
 )
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_BLOCK = 2**20
-_TAIL = 2**14
-"""How much of a file's tail a listing reads at first."""
 _PAGE = 64
 """How many runs are summed up in one go."""
 
@@ -86,6 +85,14 @@ class RunStore:
         """
         return await self._do(self._load, run_id)
 
+    def load_blocking(self, run_id: str) -> Run:
+        """The run, whole, for code on no event loop.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+        """
+        return self._inside(self._load, (run_id,))
+
     async def summary(self, run_id: str) -> RunSummary:
         """The run at a glance.
 
@@ -116,21 +123,28 @@ class RunStore:
         Raises:
             ValueError: `status` is none, or a time has no time zone.
         """
-        status = None if status is None else RunStatus(status)
-        for name, limit in (("since", since), ("until", until)):
-            if limit is not None and limit.tzinfo is None:
-                raise ValueError(f"{name} has no time zone: {limit!r}; use datetime.now(UTC), say")
-        chosen = [
-            run_id
-            for start, run_id in await self._do(self._starts)
-            if (since is None or start >= since) and (until is None or start < until)
-        ]
-        if newest_first:
-            chosen.reverse()
-        for i in range(0, len(chosen), _PAGE):
-            for run in await self._do(self._summaries, chosen[i : i + _PAGE]):
-                if goal_id in (None, run.goal_id) and status in (None, run.status):
-                    yield run
+        pages = self._pages(goal_id, status, since, until, newest_first)
+        while (page := await self._do(next, pages, None)) is not None:
+            for run in page:
+                yield run
+
+    def runs_blocking(
+        self,
+        *,
+        goal_id: str | None = None,
+        status: RunStatus | str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        newest_first: bool = True,
+    ) -> Iterator[RunSummary]:
+        """What `runs` gives, for code on no event loop.
+
+        Raises:
+            ValueError: `status` is none, or a time has no time zone.
+        """
+        pages = self._pages(goal_id, status, since, until, newest_first)
+        while (page := self._inside(next, (pages, None))) is not None:
+            yield from page
 
     async def follow(self, run_id: str, *, poll_interval: float = 0.05) -> AsyncIterator[AnyRecord]:
         """The records of a run as they are written, from the first; ends when the run has ended or
@@ -142,7 +156,7 @@ class RunStore:
         with await self._do(self._open, run_id) as file:
             scanner, live = Scanner(), True
             while True:
-                data = await self._do(file.read, _BLOCK)
+                data = await self._do(file.read, BLOCK)
                 for record in scanner.feed(data):
                     yield record
                 if scanner.ended is not None or not (data or live):
@@ -175,13 +189,13 @@ class RunStore:
         await self._do(self._delete, run_id)
 
     async def prune(
-        self, *, older_than: timedelta | None = None, keep: int | None = None
+        self, *, older_than: timedelta | None = None, keep: int | None = None, dry_run: bool = False
     ) -> list[str]:
         """Remove runs that started longer ago than `older_than`, but for the newest `keep`; either
         may be left out. Live runs stay.
 
         Returns:
-            The ids of the runs removed.
+            The ids of the runs removed, the oldest first; with `dry_run`, of those that would be.
 
         Raises:
             ValueError: neither is given, or `keep` is negative.
@@ -190,7 +204,7 @@ class RunStore:
             raise ValueError("prune needs older_than=, keep= or both, or it would remove every run")
         if keep is not None and keep < 0:
             raise ValueError(f"keep is {keep}, not a number from 0 up")
-        return await self._do(self._prune, older_than, keep or 0)
+        return await self._do(self._prune, older_than, keep or 0, dry_run)
 
     # ------------------------------------------------------------------ in a worker thread
 
@@ -207,7 +221,7 @@ class RunStore:
         if not RUN_ID.fullmatch(run_id):
             raise RunNotFoundError(f"{run_id!r:.120} is no run id")
         try:
-            return _open(os.path.join(self._runs, f"{run_id}.jsonl"))  # pathlib takes its time
+            return open_ours(os.path.join(self._runs, f"{run_id}.jsonl"))  # pathlib takes its time
         except FileNotFoundError:
             raise RunNotFoundError(f"there is no run {run_id} in {self.path}") from None
         except OSError as error:
@@ -220,7 +234,7 @@ class RunStore:
         scanner, live = Scanner(), False
         with self._open(run_id) as file:
             for _ in range(2):  # its writer may have ended it between the two looks, and gone
-                for data in _blocks(file):
+                for data in blocks(file):
                     take(scanner.feed(data))
                 live = scanner.ended is None and self._is_live(file, scanner)
                 if live:
@@ -233,9 +247,9 @@ class RunStore:
     def _load(self, run_id: str) -> Run:
         records: list[AnyRecord] = []
         scanner, status = self._read(run_id, records.extend)
-        with suppress(OSError), _open(self._evaluations / f"{run_id}.jsonl") as file:
+        with suppress(OSError), open_ours(self._evaluations / f"{run_id}.jsonl") as file:
             beside = Scanner()
-            judged = [record for data in _blocks(file) for record in beside.feed(data)]
+            judged = [record for data in blocks(file) for record in beside.feed(data)]
             records += [each for each in judged + beside.finish() if type(each) is Evaluated]
         return assemble(run_id, scanner, records, status)
 
@@ -250,7 +264,7 @@ class RunStore:
         scanner = Scanner()
         with self._open(run_id) as file:
             scanner.feed(file.readline(MAX_LINE_BYTES))
-            scanner.feed(_last_line(file))
+            scanner.feed(last_line(file))
         scanner.finish()
         return scanner
 
@@ -260,29 +274,51 @@ class RunStore:
             return summary(run_id, ends.started, ends.ended)
         return summarize(self._load(run_id))
 
-    def _summaries(self, run_ids: list[str]) -> list[RunSummary]:
-        summaries: list[RunSummary] = []
-        for run_id in run_ids:
-            with suppress(RunNotFoundError):  # deleted meanwhile
-                summaries.append(self._summary(run_id))
-        return summaries
+    def _pages(
+        self,
+        goal_id: str | None,
+        status: RunStatus | str | None,
+        since: datetime | None,
+        until: datetime | None,
+        newest_first: bool,
+    ) -> Iterator[list[RunSummary]]:
+        """Summaries of the runs that match, some at a time."""
+        status = None if status is None else RunStatus(status)
+        for name, limit in (("since", since), ("until", until)):
+            if limit is not None and limit.tzinfo is None:
+                raise ValueError(f"{name} has no time zone: {limit!r}; use datetime.now(UTC), say")
+        run_ids = self._by_start(since, until)
+        if newest_first:
+            run_ids.reverse()
+        for i in range(0, len(run_ids), _PAGE):
+            page: list[RunSummary] = []
+            for run_id in run_ids[i : i + _PAGE]:
+                with suppress(RunNotFoundError):  # deleted meanwhile
+                    run = self._summary(run_id)
+                    if goal_id in (None, run.goal_id) and status in (None, run.status):
+                        page.append(run)
+            yield page
 
-    def _starts(self) -> list[tuple[datetime, str]]:
-        """When each run started, in order."""
+    def _by_start(self, since: datetime | None = None, until: datetime | None = None) -> list[str]:
+        """The runs that started in that time, in order; `since` is included, `until` is not."""
         try:
-            names = [os.path.splitext(entry) for entry in os.listdir(self._runs)]
+            names = os.listdir(self._runs)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise ReadError(f"{self._runs} cannot be read: {error}") from None
-        return sorted(
-            (started_at(run_id) or self._started_at(run_id), run_id)
-            for run_id, extension in names
-            if extension == ".jsonl" and RUN_ID.fullmatch(run_id)
-        )
+        ids = sorted(name[:-6] for name in names if name.endswith(".jsonl"))
+        ids = [run_id for run_id in ids if RUN_ID.fullmatch(run_id)]
+        # Most ids say when, and sort by it as they are; to parse 100,000 of them takes a second.
+        ids.sort(key=lambda run_id: run_id if is_timed(run_id) else stamp(self._start(run_id)))
+        first = 0 if since is None else bisect_left(ids, since, key=self._start)
+        last = len(ids) if until is None else bisect_left(ids, until, key=self._start)
+        return ids[first:last]
 
-    def _started_at(self, run_id: str) -> datetime:
-        """When a run began whose id does not say."""
+    def _start(self, run_id: str) -> datetime:
+        """When a run began: by its id, else by its first record, else by the age of its file."""
+        if start := started_at(run_id):
+            return start
         with suppress(RunNotFoundError, OSError):
             if started := self._ends(run_id).started:
                 return started.timestamp
@@ -309,60 +345,27 @@ class RunStore:
         decode(body)
         self._evaluations.mkdir(mode=0o700, exist_ok=True)
         # One write to a file opened for appending: evaluators do not tear each other's lines.
-        with _open(self._evaluations / f"{run_id}.jsonl", "a+b") as file:
+        with open_ours(self._evaluations / f"{run_id}.jsonl", "a+b") as file:
             file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
             is_torn = file.read(1) not in (b"", b"\n")
             file.write(b"\n" * is_torn + seal(body))
 
-    def _delete(self, run_id: str) -> None:
+    def _delete(self, run_id: str, dry_run: bool = False) -> None:
         if self._summary(run_id).status == RunStatus.RUNNING:
             raise RunInProgressError(f"run {run_id} is still being written; it is not deleted")
-        (self._evaluations / f"{run_id}.jsonl").unlink(missing_ok=True)
-        (self._runs / f"{run_id}.jsonl").unlink(missing_ok=True)
+        if not dry_run:
+            (self._evaluations / f"{run_id}.jsonl").unlink(missing_ok=True)
+            (self._runs / f"{run_id}.jsonl").unlink(missing_ok=True)
 
-    def _prune(self, older_than: timedelta | None, keep: int) -> list[str]:
+    def _prune(self, older_than: timedelta | None, keep: int, dry_run: bool) -> list[str]:
         removed: list[str] = []
         before = None if older_than is None else datetime.now(UTC) - older_than
-        starts = self._starts()
-        for start, run_id in starts[: max(0, len(starts) - keep)]:
-            if before is None or start < before:
+        run_ids = self._by_start()
+        for run_id in run_ids[: max(0, len(run_ids) - keep)]:
+            if before is None or self._start(run_id) < before:
                 with suppress(RunInProgressError, RunNotFoundError):
-                    self._delete(run_id)
+                    self._delete(run_id, dry_run)
                     removed.append(run_id)
-        liveness.clear(self._writers)
+        if not dry_run:
+            liveness.clear(self._writers)
         return removed
-
-
-def _open(path: str | Path, mode: Literal["rb", "a+b"] = "rb") -> IO[bytes]:
-    """Open a file of ours: never through a symbolic link, and never one that is no regular file.
-
-    Raises:
-        OSError: it is not there, or something else.
-    """
-    return open(path, mode, opener=_opener)
-
-
-def _opener(path: str, flags: int) -> int:
-    # Without O_NONBLOCK, opening a pipe would wait for its other end.
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    descriptor = os.open(path, flags, 0o600)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(f"{path} is no regular file")
-    return descriptor
-
-
-def _blocks(file: IO[bytes]) -> Iterator[bytes]:
-    """The rest of a file, as far as it goes now."""
-    return iter(partial(file.read, _BLOCK), b"")
-
-
-def _last_line(file: IO[bytes]) -> bytes:
-    size = file.seek(0, os.SEEK_END)
-    for span in (_TAIL, 2 * MAX_LINE_BYTES):
-        file.seek(max(0, size - span))
-        tail = file.read(span)
-        start = tail.rfind(b"\n", 0, -1) + 1
-        if start or span >= size:
-            return tail[start:]
-    return b""

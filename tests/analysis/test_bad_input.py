@@ -47,8 +47,22 @@ def test_one_run(tmp_path: Path, decisions: list[dict[str, Any]]) -> None:
         assert known.count == 1
         if not decisions or decisions[0].get("pending") or decisions[0].get("options") is ONE:
             assert analysis.calibration(GOAL).ece is None
-        with pytest.raises(ReadError, match="is it"):
+        with pytest.raises(ReadError, match="; nearest: "):
             analysis.patterns(GOAL[:-1])
+
+
+def test_an_unknown_goal_names_the_nearest(tmp_path: Path) -> None:
+    record(tmp_path, *(("fetch", [{}]) for _ in range(2)), ("Ask Mum", [{}]))
+    with Analysis(tmp_path) as analysis:
+        asked = (analysis.patterns, analysis.options, analysis.nodes, analysis.calibration,
+                 analysis.divergence, analysis.suggest)  # fmt: skip
+        for ask in asked:
+            with pytest.raises(
+                ReadError, match="no run has the goal 'ask mum'; nearest: 'Ask Mum'"
+            ):
+                ask("ask mum")
+        with pytest.raises(ReadError, match="'zzz'; the commonest: 'fetch', 'Ask Mum'"):
+            analysis.patterns("zzz")
 
 
 def test_missing_tables_and_columns_are_named(tmp_path: Path) -> None:

@@ -98,7 +98,9 @@ def test_sql(traces: Path) -> None:
         (["sql", "COPY runs TO 'stolen.csv'"], "only SELECT is answered"),
         (["sql", "SELECT * FROM read_csv('/etc/passwd')"], ""),
         (["sql", "SELECT nothing FROM runs"], "nothing"),
-        (["patterns", "another"], "no run has the goal 'another'"),
+        (["patterns", "another"], "no run has the goal 'another'; the commonest: \"fetch it's\""),
+        (["suggest", "fetch its"], 'nearest: "fetch it\'s"'),
+        (["options", "--goal", "fetch"], 'nearest: "fetch it\'s"'),
     ],
 )
 def test_what_is_not_answered(traces: Path, command: list[str], complaint: str) -> None:

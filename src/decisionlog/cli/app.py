@@ -30,7 +30,7 @@ from decisionlog.cli import arguments, listing, live, many, pruning, select, sto
 from decisionlog.cli.decision import Depth
 from decisionlog.cli.look import fitting
 from decisionlog.cli.output import hush, put_json, put_json_line, say, stdout
-from decisionlog.cli.text import counted
+from decisionlog.wording import counted
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -321,10 +321,7 @@ def prune(
         raise click.UsageError("name --older-than, --keep or both, or every run would be removed")
     path = select.existing(select.directory_of(directory))
     store = RunStore(path)
-    if dry_run:
-        removed = anyio.run(pruning.foresee, store, older_than, keep or 0)
-    else:
-        removed = anyio.run(partial(store.prune, older_than=older_than, keep=keep))
+    removed = anyio.run(partial(store.prune, older_than=older_than, keep=keep, dry_run=dry_run))
     if as_json:
         put_json(removed)
         return

@@ -29,7 +29,8 @@ from decisionlog.cli.look import (
 )
 from decisionlog.cli.outline import Place
 from decisionlog.cli.output import Screen
-from decisionlog.cli.text import counted, data, duration, one_line, percent, safe
+from decisionlog.cli.text import data, duration, one_line, percent, safe
+from decisionlog.wording import counted
 
 _NARROW = 90
 _ID_WIDTH = 24

@@ -40,7 +40,8 @@ from decisionlog.cli.look import (
 )
 from decisionlog.cli.output import Screen
 from decisionlog.cli.select import handle
-from decisionlog.cli.text import counted, data, duration, local, number, one_line, percent, zone
+from decisionlog.cli.text import data, duration, local, number, one_line, percent, zone
+from decisionlog.wording import counted
 
 _ALIKE = 3
 """From how many decisions in a row that are alike they are told in one line."""

@@ -26,7 +26,8 @@ from decisionlog.cli.look import (
 )
 from decisionlog.cli.output import Screen
 from decisionlog.cli.select import handle
-from decisionlog.cli.text import counted, duration, local, number, one_line, percent, since, zone
+from decisionlog.cli.text import duration, local, number, one_line, percent, since, zone
+from decisionlog.wording import counted
 
 _DAY, _MINUTE = "%Y-%m-%d %H:%M:%S", "%m-%d %H:%M"
 

@@ -27,8 +27,9 @@ from decisionlog.cli.look import (
     hang,
 )
 from decisionlog.cli.output import Screen
-from decisionlog.cli.text import counted, data, duration, local, one_line, safe, zone
+from decisionlog.cli.text import data, duration, local, one_line, safe, zone
 from decisionlog.records import AnyRecord, Choice, Gap, RunEnded, RunStarted
+from decisionlog.wording import counted
 
 _STEP = "  "
 _DEEPEST = 8

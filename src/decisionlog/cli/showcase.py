@@ -20,9 +20,10 @@ from decisionlog.cli.decision import Depth
 from decisionlog.cli.look import LIVE, QUIET, STRONG, Column, columns, hang, has_failed, width_of
 from decisionlog.cli.outline import outline
 from decisionlog.cli.output import Screen, stderr
-from decisionlog.cli.text import counted, one_line
+from decisionlog.cli.text import one_line
 from decisionlog.demo import DemoReport, run_demo
 from decisionlog.demo import Progress as Step
+from decisionlog.wording import counted
 
 
 def perform(out: Path, *, runs: int, seed: int) -> DemoReport:

@@ -25,18 +25,8 @@ from decisionlog.cli.look import (
 )
 from decisionlog.cli.outline import outline, with_parents
 from decisionlog.cli.output import Screen
-from decisionlog.cli.text import (
-    counted,
-    data,
-    duration,
-    local,
-    number,
-    one_line,
-    percent,
-    safe,
-    since,
-    zone,
-)
+from decisionlog.cli.text import data, duration, local, number, one_line, percent, safe, since, zone
+from decisionlog.wording import counted
 
 _LABEL = 11
 _DATA_LINES = 2

@@ -83,11 +83,6 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1, "run"` is "1 run", `3, "run"` is "3 runs"."""
-    return f"{number(count)} {noun}{'' if count == 1 else 's'}"
-
-
 def percent(share: float | None) -> str:
     """A share as a percentage, 100 % only when it is all; "" when there is none.
 

@@ -43,7 +43,8 @@ from decisionlog.cli.look import (
 )
 from decisionlog.cli.output import Screen
 from decisionlog.cli.select import handle
-from decisionlog.cli.text import counted, number, one_line, safe
+from decisionlog.cli.text import number, one_line, safe
+from decisionlog.wording import counted
 
 _CAUSES, _RECOVERED, _SUGGESTIONS, _PLACES, _OPTIONS = 5, 3, 8, 3, 5
 _TEXT_LINES = 4

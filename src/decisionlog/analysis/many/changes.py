@@ -25,8 +25,8 @@ from decisionlog.analysis.many.stats import (
     rate,
 )
 from decisionlog.analysis.many.text import block, lines
-from decisionlog.analysis.one.wording import counted
 from decisionlog.errors import ReadError
+from decisionlog.wording import counted
 
 Verdict: TypeAlias = Literal["better", "worse"]
 

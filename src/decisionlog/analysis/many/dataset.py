@@ -95,7 +95,7 @@ def write_once(store: RunStore, path: Path) -> None:
     """All runs as they stand, also those in progress, for somebody who reads them at once."""
     connection = loading.connect()
     path.mkdir(parents=True, exist_ok=True)
-    found = gathering.batches(store, gathering.run_ids(store), ended_only=False)
+    found = gathering.batches(store, gathering.run_ids(store), gathering.SMALL, ended_only=False)
     for number, batch in enumerate(_ahead(found)):
         loading.load(connection, batch, partial(_anew, store))
         for table in TABLES:
@@ -138,7 +138,7 @@ def _write(store: RunStore, path: Path, wanted: list[str], progress: Progress) -
     connection = loading.connect()
     written = 0
     progress(0, len(wanted))
-    for batch in _ahead(gathering.batches(store, wanted, ended_only=True)):
+    for batch in _ahead(gathering.batches(store, wanted, gathering.LARGE, ended_only=True)):
         loading.load(connection, batch, partial(_anew, store))
         _put(connection, path, f"{batch.run_ids[0]}-{secrets.token_hex(4)}")
         written += len(batch.run_ids)
@@ -177,7 +177,7 @@ def _put(connection: DuckDBPyConnection, path: Path, name: str) -> None:
 
 
 def _anew(store: RunStore, run_id: str) -> bytes:
-    return gathering.written_anew(gathering.load(store, run_id))
+    return gathering.written_anew(store.load_blocking(run_id))
 
 
 def _ahead(items: Iterator[T]) -> Iterator[T]:

@@ -19,12 +19,15 @@ from msgspec import Struct
 from msgspec.structs import replace as _replace
 
 from decisionlog.errors import ReadError, RunNotFoundError
+from decisionlog.files import read_ours
 from decisionlog.model import Run, RunStatus
 from decisionlog.records import RUN_ID, SEAL_BYTES, Evaluated, RunEnded, RunStarted, encode
 from decisionlog.store import RunStore
 
-BATCH_BYTES = 64 * 2**20
-"""About how much text is put together at once."""
+LARGE, SMALL = 64 * 2**20, 16 * 2**20
+"""About how many bytes are put together at once: for few large files of Parquet, or so that the
+first of them are soon at work.
+"""
 
 _ENDED = b'{"type":"run_ended",'
 
@@ -58,25 +61,17 @@ def run_ids(store: RunStore) -> list[str]:
     return sorted(name for name, ext in names if ext == ".jsonl" and RUN_ID.fullmatch(name))
 
 
-def read(store: RunStore, run_id: str) -> bytes | Run:
+def _read(store: RunStore, run_id: str) -> bytes | Run:
     """The lines of a run if they can be taken as they are, else the run.
 
     Raises:
         RunNotFoundError: it was deleted meanwhile.
     """
-    # As RunStore opens files: never through a symbolic link, and only regular ones.
-    with store._open(run_id) as file:  # pyright: ignore[reportPrivateUsage]
-        text = file.read()
-    return text if _is_plain(text, run_id) else load(store, run_id)
-
-
-def load(store: RunStore, run_id: str) -> Run:
-    """The run, by whoever knows how to read anything.
-
-    Raises:
-        RunNotFoundError: it was deleted meanwhile.
-    """
-    return store._load(run_id)  # pyright: ignore[reportPrivateUsage]
+    try:
+        text = read_ours(os.path.join(store.path, "runs", f"{run_id}.jsonl"))
+    except OSError as error:
+        raise RunNotFoundError(f"run {run_id} in {store.path} cannot be read: {error}") from None
+    return text if _is_plain(text, run_id) else store.load_blocking(run_id)
 
 
 def _is_plain(text: bytes, run_id: str) -> bool:
@@ -158,8 +153,9 @@ class Batch(Struct):
     size: int = 0
 
 
-def batches(store: RunStore, wanted: list[str], *, ended_only: bool) -> Iterator[Batch]:
-    """The runs, some at a time; with `ended_only`, those that may still be written to are left out.
+def batches(store: RunStore, wanted: list[str], size: int, *, ended_only: bool) -> Iterator[Batch]:
+    """The runs, about `size` bytes of them at a time; with `ended_only`, without those that may
+    still be written to.
 
     A run that is deleted meanwhile is passed over.
     """
@@ -167,7 +163,7 @@ def batches(store: RunStore, wanted: list[str], *, ended_only: bool) -> Iterator
     batch = Batch([], [])
     for run_id in wanted:
         try:
-            found = load(store, run_id) if run_id in judged else read(store, run_id)
+            found = store.load_blocking(run_id) if run_id in judged else _read(store, run_id)
         except RunNotFoundError:
             continue
         if isinstance(found, Run):
@@ -177,11 +173,8 @@ def batches(store: RunStore, wanted: list[str], *, ended_only: bool) -> Iterator
         batch.run_ids.append(run_id)
         batch.text.append(found)
         batch.size += len(found)
-        if batch.size >= BATCH_BYTES:
+        if batch.size >= size:
             yield batch
             batch = Batch([], [])
     if batch.run_ids:
         yield batch
-
-
-__all__ = ["Account", "Batch", "batches", "load", "run_ids", "written_anew"]

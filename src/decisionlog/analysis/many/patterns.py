@@ -20,7 +20,7 @@ from decisionlog.analysis.many.places import (
 from decisionlog.analysis.many.sources import Tables, rows
 from decisionlog.analysis.many.stats import Interval, Rate, rate, wilson
 from decisionlog.analysis.many.text import block, lines
-from decisionlog.analysis.one.wording import counted
+from decisionlog.wording import counted
 
 _MOST = 50
 """How many causes, errors and nodes are named; the commonest."""

@@ -29,6 +29,8 @@ words them anew each time."""
 _MUCH = 2
 
 EXAMPLES = 5
+_SOUGHT, _NAMED = 1000, 3
+"""Among how many goals the nearest to one that is not there are sought; how many are named."""
 
 
 class Example(Struct, frozen=True):
@@ -68,10 +70,16 @@ def check_goal(tables: Tables, goal_id: str | None) -> None:
         return
     from difflib import get_close_matches
 
-    goals = [row["goal_id"] for row in rows(tables.runs.select("goal_id").unique())]
-    near = get_close_matches(goal_id, sorted(goals), 3)
-    hint = f"; is it {' or '.join(map(repr, near))}?" if near else ""
-    raise ReadError(f"no run has the goal {goal_id!r:.200}{hint}")
+    often = tables.runs.group_by("goal_id").agg(n=nw.len())
+    found = rows(often.sort("n", "goal_id", descending=[True, False]).head(_SOUGHT))
+    lowered = {row["goal_id"].lower(): row["goal_id"] for row in reversed(found)}
+    near = [lowered[each] for each in get_close_matches(goal_id.lower(), lowered, _NAMED, 0.5)]
+    word = "nearest" if near else "the commonest"
+    named = ", ".join(
+        f"{goal!r:.100}" for goal in near or [row["goal_id"] for row in found[:_NAMED]]
+    )
+    hint = f"{word}: {named}" if named else "there are no runs"
+    raise ReadError(f"no run has the goal {goal_id!r:.200}; {hint}")
 
 
 def placed(tables: Tables, goal_id: str | None, node_id: str | None = None) -> Frame:

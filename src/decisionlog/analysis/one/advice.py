@@ -12,8 +12,9 @@ from msgspec import Struct
 from decisionlog.analysis.one.causes import Cause, CauseKind
 from decisionlog.analysis.one.course import Course, place_of
 from decisionlog.analysis.one.elsewhere import Elsewhere
-from decisionlog.analysis.one.wording import choice, counted, listed, plain, seconds
+from decisionlog.analysis.one.wording import choice, listed, plain, seconds
 from decisionlog.model import Decision, Option, Run, RunStatus
+from decisionlog.wording import counted
 
 _UNTRIED = 3
 """How many options that were not taken are named for a decision."""

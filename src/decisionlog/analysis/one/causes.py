@@ -16,8 +16,9 @@ from decisionlog.analysis.one.course import Course, pattern
 from decisionlog.analysis.one.incidents import REPEATED, Trail, trails
 from decisionlog.analysis.one.limits import limits
 from decisionlog.analysis.one.loops import Loop, loops
-from decisionlog.analysis.one.wording import choice, counted, is_generated, listed, plain
+from decisionlog.analysis.one.wording import choice, is_generated, listed, plain
 from decisionlog.model import Decision, Problem, Run, RunStatus
+from decisionlog.wording import counted
 
 _NAMED = 50
 """How many ids a cause names of each kind."""

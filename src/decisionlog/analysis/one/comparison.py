@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from decisionlog.analysis.one.alignment import align
 from decisionlog.analysis.one.course import Course, outcome_of, pattern, wording
-from decisionlog.analysis.one.wording import counted, listed, plain, seconds
+from decisionlog.analysis.one.wording import listed, plain, seconds
 from decisionlog.model import Decision, Option, Run, RunStatus
+from decisionlog.wording import counted
 
 _ALIKE = 0.6
 """From which share of common words on two intents may be the same one, worded differently."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import islice
 
-import anyio
 from msgspec import Struct
 
 from decisionlog.analysis.one.comparison import Comparison, Difference, Side, compare
@@ -67,28 +67,18 @@ class Contrast(Struct, frozen=True):
 
 def others(run: Run, store: RunStore) -> list[Run]:
     """Other runs of the same goal, the newest first, up to a limit."""
-
-    async def read() -> list[Run]:
-        found: list[Run] = []
-        looked_at = decisions = 0
-        async for summary in store.runs():
-            looked_at += 1
-            if summary.goal_id == run.goal_id and summary.run_id != run.id:
-                decisions += summary.decision_count
-                if decisions > _DECISIONS:
-                    break
-                try:
-                    found.append(await store.load(summary.run_id))
-                except RunNotFoundError:  # deleted meanwhile
-                    continue
-            if len(found) == _READ or looked_at == _LOOKED_AT:
+    found: list[Run] = []
+    decisions = 0
+    for summary in islice(store.runs_blocking(), _LOOKED_AT):
+        if summary.goal_id == run.goal_id and summary.run_id != run.id:
+            decisions += summary.decision_count
+            if decisions > _DECISIONS:
                 break
-        return found
-
-    # In a thread of its own, so that it can be called from everywhere, a notebook too, in which an
-    # event loop is running already.
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(anyio.run, read).result()
+            with suppress(RunNotFoundError):  # deleted meanwhile
+                found.append(store.load_blocking(summary.run_id))
+        if len(found) == _READ:
+            break
+    return found
 
 
 def elsewhere(targets: Sequence[Decision], runs: Iterable[Run]) -> list[Elsewhere]:

@@ -13,9 +13,10 @@ from decisionlog.analysis.one.chains import Link, chain
 from decisionlog.analysis.one.comparison import words_of
 from decisionlog.analysis.one.course import Course
 from decisionlog.analysis.one.elsewhere import Contrast, Elsewhere, contrast, elsewhere, others
-from decisionlog.analysis.one.wording import counted, is_generated, listed, plain
+from decisionlog.analysis.one.wording import is_generated, listed, plain
 from decisionlog.model import Run, RunStatus
 from decisionlog.store import RunStore
+from decisionlog.wording import counted
 
 _MAIN = 3
 """How many causes suggestions are made for."""

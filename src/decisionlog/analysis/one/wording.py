@@ -35,17 +35,6 @@ def choice(decision: Decision, longest: int = 90) -> str:
     return f"{intent} → {plain(decision.chosen_option_id, 40)}"
 
 
-def counted(count: int, noun: str) -> str:
-    """`1, "run"` is "1 run", `3, "run"` is "3 runs".
-
-    >>> counted(2, "other try"), counted(1200, "run")
-    ('2 other tries', '1,200 runs')
-    """
-    if count != 1:
-        noun = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
-    return f"{count:,} {noun}"
-
-
 def listed(names: Sequence[str], most: int = 4) -> str:
     """A few names, and how many more there are.
 
