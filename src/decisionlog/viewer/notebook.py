@@ -10,8 +10,8 @@ import msgspec
 from decisionlog.analysis import explain
 from decisionlog.analysis.one.advice import SuggestionType
 from decisionlog.analysis.one.explanation import FailureExplanation
-from decisionlog.analysis.one.wording import counted
 from decisionlog.model import Decision, Option, Outcome, Run, RunStatus
+from decisionlog.wording import counted
 
 _DECISIONS = 200
 _OPTIONS = 30

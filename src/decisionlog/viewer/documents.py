@@ -1,0 +1,211 @@
+"""What the JSON API answers with: the shapes, and how they come of runs and decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from decisionlog.jsontext import EXACT, to_json
+from decisionlog.model import (
+    SEVERITIES,
+    Damage,
+    Decision,
+    Outcome,
+    Problem,
+    Run,
+    RunMetrics,
+    RunStatus,
+    RunSummary,
+)
+
+_TEXT = 200
+"""How much of an error or a summary a row shows."""
+_NARRATIVE = 400
+
+
+class RunRow(Struct, frozen=True, gc=False):
+    """A run in the list."""
+
+    run_id: str
+    goal_id: str
+    goal_description: str
+    status: RunStatus
+    started_at: datetime | None
+    duration_ms: float | None
+    decisions: int
+    success_rate: float | None
+    tokens: int
+    problems: int
+    narrative: str
+    tags: dict[str, str]
+
+
+class RunHead(Struct, frozen=True):
+    """A run without its decisions and problems. `cost_usd` is None when nobody said."""
+
+    id: str
+    goal_id: str
+    goal_description: str
+    started_at: datetime | None
+    completed_at: datetime | None
+    status: RunStatus
+    duration_ms: float | None
+    metrics: RunMetrics
+    tokens: int
+    cost_usd: float | None
+    narrative: str
+    input_data: Any
+    output_data: Any
+    tags: dict[str, str]
+    parent_run_id: str | None
+    parent_decision_id: str | None
+    error: str | None
+    error_type: str | None
+    traceback: str | None
+    host: str
+    pid: int
+    writer: str
+    lost_records: int
+    damage: list[Damage]
+    unknown_records: int
+    extra: dict[str, Any]
+
+
+class DecisionRow(Struct, frozen=True, gc=False):
+    """A decision in the timeline. `start_ms` counts from the start of the run. `state` is
+    "success", "failure", "cancelled" or "pending"; `severity` that of the worst of its problems.
+    `seq` grows with each change.
+    """
+
+    id: str
+    parent_id: str | None
+    node_id: str
+    intent: str
+    decision_type: str
+    chosen_option_id: str | None
+    chosen: str | None
+    options: int
+    state: str
+    start_ms: float
+    latency_ms: float | None
+    tokens: int
+    problems: int
+    severity: str | None
+    error: str | None
+    summary: str | None
+    supersedes: str | None
+    seq: int
+
+
+class RunDocument(Struct, frozen=True):
+    """A run as its page shows it; or, after a record, what has changed since."""
+
+    run: RunHead
+    decisions: Sequence[DecisionRow]
+    problems: Sequence[Problem]
+    seq: int
+
+
+class DecisionDocument(Struct, frozen=True):
+    """A decision, whole; `records` are its lines in the file, as they stand there."""
+
+    decision: Decision
+    problems: list[Problem]
+    records: list[Any]
+    children: list[str]
+
+
+def run_row(summary: RunSummary) -> RunRow:
+    """A run in the list."""
+    narrative = summary.narrative
+    return RunRow(
+        summary.run_id, summary.goal_id, summary.goal_description, summary.status,
+        summary.started_at, summary.duration_ms, summary.decision_count, summary.success_rate,
+        summary.total_tokens, summary.problem_count,
+        narrative if len(narrative) <= _NARRATIVE else narrative[:_NARRATIVE] + "…",
+        summary.tags,
+    )  # fmt: skip
+
+
+def run_head(run: Run) -> RunHead:
+    """A run without what happened in it."""
+    told = {name: getattr(run, name) for name in RunHead.__struct_fields__ if hasattr(run, name)}
+    costs = [each.outcome.cost_usd for each in run.decisions if each.outcome is not None]
+    known = [cost for cost in costs if cost is not None]
+    return RunHead(
+        tokens=run.metrics.total_tokens,
+        cost_usd=sum(known) if known else None,
+        unknown_records=len(run.unknown),
+        **told,
+    )
+
+
+def decision_row(
+    decision: Decision,
+    outcome: Outcome | None,
+    started_at: datetime | None,
+    problems: Iterable[Problem] = (),
+    seq: int = 0,
+) -> DecisionRow:
+    """A decision in the timeline."""
+    since = (decision.timestamp - started_at).total_seconds() * 1e3 if started_at else 0.0
+    severities = [problem.severity for problem in problems]
+    chosen = decision.chosen_option
+    return DecisionRow(
+        decision.id, decision.parent_id, decision.node_id, decision.intent,
+        str(decision.decision_type), decision.chosen_option_id,
+        chosen.description if chosen is not None else None, len(decision.options),
+        state_of(outcome), max(0.0, since),
+        outcome.latency_ms if outcome is not None else None,
+        outcome.tokens_used if outcome is not None else 0,
+        len(severities), worst(severities),
+        _cut(outcome.error or outcome.error_type) if outcome is not None else None,
+        _cut(outcome.summary) if outcome is not None else None,
+        decision.supersedes, seq,
+    )  # fmt: skip
+
+
+def run_document(run: Run, after: int = 0) -> RunDocument:
+    """The document of a run that was read whole; everything in it counts as changed."""
+    by_decision: dict[str, list[Problem]] = {}
+    for problem in run.problems:
+        if problem.decision_id is not None:
+            by_decision.setdefault(problem.decision_id, []).append(problem)
+    last = after + 1
+    rows = [
+        decision_row(each, each.outcome, run.started_at, by_decision.get(each.id, ()), last)
+        for each in run.decisions
+    ]
+    return RunDocument(run_head(run), rows, run.problems, last)
+
+
+def encoded(document: RunDocument) -> bytes:
+    """The document as JSON, in one go: rows hold texts and finite numbers, which need no look."""
+    rows, problems = map(msgspec.json.encode, (document.decisions, document.problems))
+    head = to_json(document.run, largest=EXACT)
+    return b'{"run":%b,"decisions":%b,"problems":%b,"seq":%d}' % (
+        head, rows, problems, document.seq,
+    )  # fmt: skip
+
+
+def state_of(outcome: Outcome | None) -> str:
+    """In a word, what came of a decision."""
+    if outcome is None:
+        return "pending"
+    return "cancelled" if outcome.cancelled else "success" if outcome.success else "failure"
+
+
+def worst(severities: Iterable[str | None]) -> str | None:
+    """The gravest of some severities."""
+    found = set(severities)
+    return next((each for each in SEVERITIES if each in found), None)
+
+
+def _cut(text: str | None) -> str | None:
+    if not text:
+        return None
+    return text if len(text) <= _TEXT else text[: _TEXT - 1] + "…"
