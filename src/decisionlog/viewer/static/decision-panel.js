@@ -67,7 +67,7 @@ function Details({ run, document, row, isOld }) {
   const outcome = decision.outcome;
   const chosen = (decision.options ?? []).find((option) => option.id === decision.chosen_option_id);
   return html`<div class=${isOld ? 'is-old' : ''}>
-    <h2 class="intent">${decision.intent || 'A decision without an intent'}</h2>
+    <h2 class="intent">${decision.intent ? html`<${LongText} text=${decision.intent} limit=${400} key=${decision.id} />` : 'A decision without an intent'}</h2>
     <${Figures} row=${row} outcome=${outcome} decision=${decision} />
     <${Choice} decision=${decision} chosen=${chosen} />
     <${DecisionOptions} options=${decision.options ?? []} chosen=${decision.chosen_option_id} key=${decision.id} />

@@ -26,7 +26,7 @@ export function GoalPage({ id }) {
   return html`<main id="content" tabindex="-1"><div class="goal">
     <header class="goal-head">
       ${!isReport && html`<nav class="crumbs" aria-label="Where this is"><a href="#/goals">Goals</a><span class="crumb-mark">/</span><span>${id || '(no goal)'}</span></nav>`}
-      <div class="title-line"><h1>${description || id || '(no goal)'}</h1><span class="spacer"></span>
+      <div class="title-line"><h1 class="clamped" title=${description}>${description || id || '(no goal)'}</h1><span class="spacer"></span>
         ${!isReport && html`<a class="button" href=${addressOf('runs', null, { goal: id })}>Its runs</a>`}</div>
       ${data && html`<${GoalFigures} patterns=${data.patterns} />`}
     </header>

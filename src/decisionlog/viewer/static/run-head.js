@@ -21,7 +21,7 @@ export function RunHead({ run, decisions, problems, isLive, contrast, isComparin
     </nav>
     <div class="title-line">
       <${StatusBadge} status=${run.status} class="status-large" />
-      <h1>${run.goal_description || run.goal_id || 'A run without a goal'}</h1>
+      <h1 class="clamped" title=${run.goal_description || undefined}>${run.goal_description || run.goal_id || 'A run without a goal'}</h1>
       ${isLive && html`<span class="live"><span class="live-dot"></span>live</span>`}
       <span class="spacer"></span>
       ${!isReport && html`<${CompareMenu} run=${run} contrast=${contrast} isOpen=${isComparing} onToggle=${onComparing} />`}

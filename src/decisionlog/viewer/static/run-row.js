@@ -1,18 +1,20 @@
 // A run in the list.
-import { html } from './html.js';
+import { html, memo } from './html.js';
 import { formatCompact, formatCount, formatDuration, formatPercent } from './format.js';
 import { Icon } from './icons.js';
 import { Ago, Meter } from './parts.js';
 import { runAddress } from './router.js';
 import { StatusBadge } from './status.js';
 
-export function RunRow({ row, index, style, now, class: className, onFocus }) {
+export const RunRow = memo(RunInList, ['row', 'index', 'top', 'now', 'class']);
+
+function RunInList({ row, index, top, now, class: className, onFocus }) {
   const took = row.duration_ms ?? (row.status === 'running' && row.started_at ? Math.max(0, now - Date.parse(row.started_at)) : null);
   const tags = Object.entries(row.tags ?? {}).slice(0, 4);
-  return html`<div class=${`run-row ${className}`} role="row" aria-rowindex=${index + 1} data-index=${index} data-status=${row.status} style=${style}>
+  return html`<div class=${`run-row ${className}`} role="row" aria-rowindex=${index + 1} data-index=${index} data-status=${row.status} style=${{ transform: `translateY(${top}px)` }}>
     <span class="cell-status" role="cell"><${StatusBadge} status=${row.status} /></span>
     <span class="cell-goal" role="cell">
-      <a class="run-link" href=${runAddress(row.run_id)} onFocus=${onFocus} title=${row.goal_description || undefined}>${row.goal_id || '(no goal)'}</a>
+      <a class="run-link" href=${runAddress(row.run_id)} onFocus=${() => onFocus({ index, id: row.run_id })} title=${row.goal_description || undefined}>${row.goal_id || '(no goal)'}</a>
       ${tags.map(([key, value]) => html`<span class="tag">${key}=${value}</span>`)}
       <span class="narrative">${row.narrative || row.goal_description}</span>
     </span>
@@ -26,6 +28,6 @@ export function RunRow({ row, index, style, now, class: className, onFocus }) {
 }
 
 /** Holds the place of a row that is on its way. */
-export function RunRowBlank({ index, style }) {
-  return html`<div class="run-row is-blank" aria-hidden="true" data-index=${index} style=${style}><span class="blank" /><span class="blank wide" /></div>`;
+export function RunRowBlank({ index, top }) {
+  return html`<div class="run-row is-blank" aria-hidden="true" data-index=${index} style=${{ transform: `translateY(${top}px)` }}><span class="blank" /><span class="blank wide" /></div>`;
 }

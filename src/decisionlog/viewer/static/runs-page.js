@@ -90,10 +90,10 @@ export function RunsPage({ params }) {
       <div class="runs-body" role=${total ? 'table' : undefined} aria-label=${total ? 'Runs' : undefined} aria-rowcount=${total || undefined} ref=${body} style=${{ height: `${total * rowHeight}px` }}>
         ${range(first, last).map((index) => {
           const row = list.rowAt(index);
-          const top = { transform: `translateY(${index * rowHeight}px)` };
-          if (!row) return html`<${RunRowBlank} key=${`blank-${index}`} index=${index} style=${top} />`;
-          return html`<${RunRow} key=${row.run_id} row=${row} index=${index} style=${top} now=${row.status === 'running' ? now : 0}
-            class=${classes(cursorIndex === index && 'is-current', list.fresh.has(row.run_id) && 'is-fresh')} onFocus=${() => setCursor({ index, id: row.run_id })} />`;
+          const top = index * rowHeight;
+          if (!row) return html`<${RunRowBlank} key=${`blank-${index}`} index=${index} top=${top} />`;
+          return html`<${RunRow} key=${row.run_id} row=${row} index=${index} top=${top} now=${row.status === 'running' ? now : 0}
+            class=${classes(cursorIndex === index && 'is-current', list.fresh.has(row.run_id) && 'is-fresh')} onFocus=${setCursor} />`;
         })}
       </div>
     </div>

@@ -1,11 +1,13 @@
 // One decision of the timeline: what it was, and its bar.
-import { classes, html } from './html.js';
+import { classes, html, memo } from './html.js';
 import { formatDuration, formatOffset } from './format.js';
 import { SeverityIcon, StateIcon } from './status.js';
 
 const DEEPEST_INDENT = 14;
 
-export function TimelineRow({ entry, top, from, to, end, isChosen, isTabStop, isRunning, onOpen, onFold, onFocus }) {
+export const TimelineRow = memo(DecisionRow, ['entry', 'top', 'from', 'to', 'end', 'isChosen', 'isTabStop', 'isRunning']);
+
+function DecisionRow({ entry, top, from, to, end, isChosen, isTabStop, isRunning, onOpen, onFold, onFocus }) {
   const { row, depth, size, isFolded, isContext } = entry;
   const toggle = (event) => {
     event.stopPropagation();
@@ -41,7 +43,7 @@ function Bar({ row, from, to, end, isRunning }) {
   // The label stands behind the bar, or before it where there is no room behind.
   const isBefore = right > 82;
   return html`<span class="track">
-    <span class=${`bar bar-${row.state}`} style=${{ left: `${left}%`, width: `max(3px, ${Math.max(0, right - left)}%)` }}></span>
+    <span class=${`bar bar-${row.state}`} style=${{ left: `min(${left}%, 100% - 3px)`, width: `max(3px, ${Math.max(0, right - left)}%)` }}></span>
     <span class="bar-label" style=${isBefore ? { right: `calc(${100 - left}% + 6px)` } : { left: `calc(${right}% + 8px)` }}>${label}</span>
   </span>`;
 }

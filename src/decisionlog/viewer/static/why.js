@@ -20,7 +20,8 @@ export function Why({ run, state }) {
   const tone = STATUSES[run.status]?.tone ?? 'quiet';
   const went = run.status === 'completed' || run.status === 'running';
   const isMute = went && !data.causes.length;
-  return html`<section class=${`why tone-line-${tone}`} aria-labelledby="why-title">
+  const hasSide = data.suggestions.length > 0 || Boolean(data.contrast) || data.elsewhere.length > 0;
+  return html`<section class=${classes('why', `tone-line-${tone}`, hasSide && 'has-side')} aria-labelledby="why-title">
     <div class="why-main">
       <h2 id="why-title" class=${classes(isMute && 'unseen')}>${QUESTIONS[run.status] ?? 'Why'}</h2>
       <p class=${classes('headline', went && 'is-calm')} data-testid="headline">${data.headline}</p>
@@ -28,7 +29,7 @@ export function Why({ run, state }) {
       <${Causes} causes=${data.causes} more=${data.more_causes} run=${run.id} headline=${data.headline} isCalm=${went} />
       ${data.caveats.length > 0 && html`<ul class="caveats">${data.caveats.map((each) => html`<li>${each}</li>`)}</ul>`}
     </div>
-    <${Aside} data=${data} run=${run} />
+    ${hasSide && html`<${Aside} data=${data} run=${run} />`}
   </section>`;
 }
 
@@ -87,12 +88,11 @@ function DecisionRefs({ ids, count, run }) {
 }
 
 function Aside({ data, run }) {
-  const parts = [
-    data.suggestions.length > 0 && html`<${ToTry} suggestions=${data.suggestions} run=${run.id} />`,
-    data.contrast && html`<${LikeIt} contrast=${data.contrast} run=${run.id} />`,
-    data.elsewhere.length > 0 && html`<${ElsewhereList} found=${data.elsewhere} run=${run.id} runs=${data.compared_with.length} />`,
-  ].filter(Boolean);
-  return parts.length ? html`<div class="why-side">${parts}</div>` : null;
+  return html`<div class="why-side">
+    ${data.suggestions.length > 0 && html`<${ToTry} suggestions=${data.suggestions} run=${run.id} />`}
+    ${data.contrast && html`<${LikeIt} contrast=${data.contrast} run=${run.id} />`}
+    ${data.elsewhere.length > 0 && html`<${ElsewhereList} found=${data.elsewhere} run=${run.id} runs=${data.compared_with.length} />`}
+  </div>`;
 }
 
 const SUGGESTION_WORDS = { fix: 'fix', judgement: 'as judged', elsewhere: 'did better', option: 'not tried', context: 'context', constraint: 'constraint', time: 'time', record: 'record' };
