@@ -19,6 +19,9 @@ from tests.cli.recorded import Recorded
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
+# Longer than anything should take, for machines that are busy with other things as well.
+playwright.expect.set_options(timeout=20_000)
+
 ADDRESS = re.compile(r"http://\S+:\d+/\?token=\S+")
 LOOPBACK = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost|\[::1\])[:/]")
 LOCAL = ("data:", "blob:", "about:", "file:")
@@ -122,17 +125,17 @@ def browser() -> Iterator[Any]:
         launched.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `decisionlog demo` leaves behind, and three small runs."""
     path = tmp_path_factory.mktemp("demo") / "traces"
-    command = [sys.executable, "-m", "decisionlog", "demo", f"--out={path}", "--runs=24", "--json"]
+    command = [sys.executable, "-m", "decisionlog", "demo", f"--out={path}", "--runs=16", "--json"]
     subprocess.run(command, check=True, capture_output=True, timeout=120)
     apart(Recorded, path)
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def viewer(demo: Path) -> Iterator[Viewer]:
     with viewing(demo) as opened:
         yield opened

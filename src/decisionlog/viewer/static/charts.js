@@ -62,7 +62,7 @@ export function ChartBox({ label, describe, table, depends }) {
     const chart = new Chart(canvas.current, {
       type: 'line', data, plugins: [whiskers],
       options: {
-        animation: false, responsive: true, maintainAspectRatio: false, layout: { padding: { top: 6, right: 8 } },
+        animation: false, clip: 8, responsive: true, maintainAspectRatio: false, layout: { padding: { top: 6, right: 8 } },
         scales: { x: axis(x), y: axis(y) },
         plugins: { legend: { display: false }, tooltip: { displayColors: false, callbacks: tooltip } },
       },

@@ -33,7 +33,7 @@ export function GoalPage({ id }) {
     ${error && html`<${NoAnalysis} error=${error} onRetry=${retry} id=${id} />`}
     ${!data && !error && html`<${Loading} what="Looking at all runs of this goal" />`}
     ${data && html`<${Answers} data=${data} rows=${rows} />`}
-    ${!data && error && rows.length > 0 && html`<${SuccessOverTime} trend=${[]} rows=${rows} />`}
+    ${!data && rows.length > 0 && html`<${SuccessOverTime} trend=${[]} rows=${rows} />`}
   </div></main>`;
 }
 
