@@ -5,20 +5,23 @@ Functions of this module run there. They take and give what pickles: paths, ids,
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from anyio import CapacityLimiter, to_process
 
 from decisionlog.analysis import compare, explain, summarize
-from decisionlog.errors import DecisionLogError, ReadError
+from decisionlog.errors import DecisionLogError
 from decisionlog.jsontext import EXACT, to_json
 from decisionlog.store import RunStore
 from decisionlog.viewer.documents import run_head
 
+_NEEDED = ("duckdb", "narwhals", "pyarrow", "scipy")
 _KEPT = 64
 """How many answers are remembered."""
 
@@ -46,6 +49,9 @@ def about_goal(path: str, dataset: str, goal_id: str) -> bytes:
     """What the runs of a goal say together, as JSON; `dataset` is brought up to date first."""
     from decisionlog.analysis.many import Analysis, export_parquet
 
+    for other in Path(dataset).parent.iterdir():  # in which there are runs that have gone
+        if other.name != Path(dataset).name:
+            shutil.rmtree(other, ignore_errors=True)
     export_parquet(path, dataset)
     with Analysis(dataset) as analysis:
         found = {
@@ -58,6 +64,11 @@ def about_goal(path: str, dataset: str, goal_id: str) -> bytes:
             "suggestions": analysis.suggest(goal_id),
         }
     return to_json(found, largest=EXACT)
+
+
+def missing_for_goals() -> list[str]:
+    """What is not installed of what answers about goals need."""
+    return [name for name in _NEEDED if find_spec(name) is None]
 
 
 class AnalysisNotInstalledError(DecisionLogError):
@@ -94,21 +105,21 @@ class Answers:
         """Two runs side by side."""
         return await self._ask(self._runs, mark, compared, self._path, a, b)
 
-    async def goal(self, goal_id: str, mark: object) -> bytes:
-        """What the runs of a goal say together.
+    async def goal(self, goal_id: str, mark: object, removed: int) -> bytes:
+        """What the runs of a goal say together. `removed` says how many runs have gone so far: a
+        dataset only grows, so that another is made then.
 
         Raises:
             AnalysisNotInstalledError: what it needs is not there.
             ReadError: no run has this goal.
         """
-        dataset = str(Path(self._scratch.name) / "dataset")
-        try:
-            return await self._ask(self._goals, mark, about_goal, self._path, dataset, goal_id)
-        except ModuleNotFoundError as error:
+        if missing := missing_for_goals():
             raise AnalysisNotInstalledError(
-                f"{error.name} is not installed; what many runs say together needs it: "
+                f"what many runs say together needs {', '.join(missing)}: "
                 'python -m pip install "decisionlog[analysis]"'
-            ) from None
+            )
+        dataset = str(Path(self._scratch.name) / f"dataset-{removed}")
+        return await self._ask(self._goals, mark, about_goal, self._path, dataset, goal_id)
 
     async def _ask(
         self, limiter: CapacityLimiter, mark: object, ask: Callable[..., bytes], *args: Any
@@ -123,4 +134,4 @@ class Answers:
             return self._known[key]
 
 
-__all__ = ["AnalysisNotInstalledError", "Answers", "ReadError"]
+__all__ = ["AnalysisNotInstalledError", "Answers", "missing_for_goals"]

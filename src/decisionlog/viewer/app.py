@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import cache, partial
-from importlib.util import find_spec
 from math import sqrt
 from pathlib import Path
 from statistics import NormalDist
@@ -15,7 +14,7 @@ from typing import Any, TypeVar
 
 import anyio
 import msgspec
-from anyio import to_thread
+from anyio import BrokenWorkerProcess, to_thread
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,7 +26,7 @@ from decisionlog.jsontext import EXACT, to_json
 from decisionlog.model import RunStatus
 from decisionlog.store import RunStore
 from decisionlog.version import __version__
-from decisionlog.viewer.answers import AnalysisNotInstalledError, Answers
+from decisionlog.viewer.answers import AnalysisNotInstalledError, Answers, missing_for_goals
 from decisionlog.viewer.documents import encoded
 from decisionlog.viewer.guard import refusal
 from decisionlog.viewer.index import SORTS, Page, Query, RunIndex
@@ -42,9 +41,9 @@ _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
 }
-_ROWS_KEPT = 200_000
-"""Of the runs looked at last, so many decisions are kept as rows."""
-_LIST_EVERY, _RUN_EVERY, _STANDS_EVERY = 0.5, 0.2, 1.0
+_ROWS_KEPT, _RUNS_KEPT = 200_000, 200
+"""Of the runs looked at last, so many are kept, with so many decisions as rows at the most."""
+_LIST_EVERY, _RUN_EVERY = 0.5, 0.2
 _LIMIT = 1000
 _Z = NormalDist().inv_cdf(0.975)
 _STATUS = {
@@ -69,14 +68,19 @@ class Viewer:
         """The run, as far as it was read; those looked at last are kept."""
         run = self._tracked.pop(run_id, None) or TrackedRun(self.store, run_id)
         self._tracked[run_id] = run
-        while len(self._tracked) > 1 and sum(r.size for r in self._tracked.values()) > _ROWS_KEPT:
+        while len(self._tracked) > 1 and self._is_much():
             self._tracked.popitem(last=False)
         return run
 
+    def _is_much(self) -> bool:
+        kept = self._tracked.values()
+        return len(kept) > _RUNS_KEPT or sum(each.size for each in kept) > _ROWS_KEPT
+
     async def fill(self) -> None:
         """Read all runs, some at a time, so that whoever asks meanwhile is answered."""
-        while await to_thread.run_sync(self.index.refresh):
-            await anyio.lowlevel.checkpoint()
+        with suppress(DecisionLogError):  # whoever asks is told
+            while await to_thread.run_sync(self.index.refresh):
+                await anyio.lowlevel.checkpoint()
 
     async def mark(self, run_id: str) -> object:
         """Changes when the run does."""
@@ -126,6 +130,8 @@ async def _answered(viewer: Viewer, answer: Answer, request: Request) -> Respons
         return refusal(status, type(error).__name__, str(error))
     except OSError as error:
         return refusal(503, type(error).__name__, f"the directory cannot be read now: {error}")
+    except BrokenWorkerProcess:
+        return refusal(503, "WorkerDied", "the process that worked this out has died; ask again")
 
 
 # ---------------------------------------------------------------------- the list, and goals
@@ -139,7 +145,7 @@ async def info(viewer: Viewer, request: Request) -> Response:
         "directory": str(viewer.path),
         "runs": viewer.index.of,
         "indexed": viewer.index.indexed,
-        "analysis": find_spec("duckdb") is not None and find_spec("narwhals") is not None,
+        "analysis": not missing_for_goals(),
     })  # fmt: skip
 
 
@@ -228,7 +234,9 @@ def _success(statuses: dict[str, int]) -> dict[str, float] | None:
 async def goal(viewer: Viewer, request: Request) -> Response:
     """What the runs of a goal say together."""
     goal_id = request.query_params.get("id", "")
-    return _ready(await viewer.answers.goal(goal_id, viewer.index.revision))
+    await to_thread.run_sync(viewer.index.refresh)
+    index = viewer.index
+    return _ready(await viewer.answers.goal(goal_id, index.revision, index.removed))
 
 
 async def comparison(viewer: Viewer, request: Request) -> Response:
@@ -278,7 +286,8 @@ async def events(viewer: Viewer, request: Request) -> Response:
         index, last = viewer.index, -1
         yield b": hello\n\n"
         while True:
-            await to_thread.run_sync(index.refresh)
+            with suppress(DecisionLogError):  # it may be readable again later
+                await to_thread.run_sync(index.refresh)
             if index.revision != last:
                 last = index.revision
                 yield _event("runs", {"revision": last, "of": index.of, "indexed": index.indexed})

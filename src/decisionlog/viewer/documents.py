@@ -169,24 +169,23 @@ def decision_row(
     )  # fmt: skip
 
 
-def run_document(run: Run, after: int = 0) -> RunDocument:
-    """The document of a run that was read whole; everything in it counts as changed."""
+def run_document(run: Run, seq: int) -> RunDocument:
+    """The document of a run that was read whole; everything in it changed with `seq`."""
     by_decision: dict[str, list[Problem]] = {}
     for problem in run.problems:
         if problem.decision_id is not None:
             by_decision.setdefault(problem.decision_id, []).append(problem)
-    last = after + 1
     rows = [
-        decision_row(each, each.outcome, run.started_at, by_decision.get(each.id, ()), last)
+        decision_row(each, each.outcome, run.started_at, by_decision.get(each.id, ()), seq)
         for each in run.decisions
     ]
-    return RunDocument(run_head(run), rows, run.problems, last)
+    return RunDocument(run_head(run), rows, run.problems, seq)
 
 
 def encoded(document: RunDocument) -> bytes:
-    """The document as JSON, in one go: rows hold texts and finite numbers, which need no look."""
-    rows, problems = map(msgspec.json.encode, (document.decisions, document.problems))
-    head = to_json(document.run, largest=EXACT)
+    """The document as JSON: rows hold texts and numbers, which need no look."""
+    rows = msgspec.json.encode(document.decisions)
+    head, problems = (to_json(each, largest=EXACT) for each in (document.run, document.problems))
     return b'{"run":%b,"decisions":%b,"problems":%b,"seq":%d}' % (
         head, rows, problems, document.seq,
     )  # fmt: skip

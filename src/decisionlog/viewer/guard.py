@@ -8,12 +8,12 @@ no answer may be read, framed or run elsewhere.
 from __future__ import annotations
 
 import secrets
-from http.cookies import CookieError, SimpleCookie
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from msgspec import json
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 if TYPE_CHECKING:
@@ -100,11 +100,9 @@ class Guard:
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self._is_right(given.strip())
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(self._cookie)
-        except CookieError:
-            return False
-        return cookie is not None and self._is_right(cookie.value)
+        # SimpleCookie reads none at all when another program's is odd: they share the host.
+        cookies = cookie_parser(headers.get("cookie", ""))
+        return self._is_right(cookies.get(self._cookie, ""))
 
     def _is_right(self, given: str) -> bool:
         return secrets.compare_digest(given.encode(), self._token.encode())

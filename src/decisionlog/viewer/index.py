@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from decisionlog.errors import RunNotFoundError
+from decisionlog.errors import ReadError
 from decisionlog.model import RunStatus
 from decisionlog.records import RUN_ID
 from decisionlog.store import RunStore
@@ -23,7 +23,12 @@ _AT_ONCE = 200
 _FRESH_S = 0.4
 """For how long what was found in the directory is taken for what is there."""
 _PATIENCE = 20
-"""A run in progress is read again after this many times as long as that took."""
+"""A run in progress that has grown is read again after this many times as long as that took, and
+one that has not, because its writer may be gone, after ten times that."""
+_STILL_S = 2.0
+"""But no sooner than this."""
+_LIVE_S = 0.2
+"""For how long runs in progress are read at a time."""
 
 _SORTS: dict[str, Callable[[RunRow], Any]] = {
     "started": lambda row: row.started_at,
@@ -74,6 +79,23 @@ class Goal(Struct, frozen=True):
     last_started_at: datetime | None
 
 
+class _Live(Struct, frozen=True):
+    """A run in progress as it was read last: its file's size and time, when, and how long it took
+    to read.
+    """
+
+    version: tuple[int, int]
+    read_at: float
+    took: float
+
+    def is_due(self, version: tuple[int, int], now: float) -> bool:
+        """Whether to read it again."""
+        wait = _PATIENCE * self.took
+        if version == self.version:
+            wait = max(_STILL_S, 10 * wait)
+        return now >= self.read_at + wait
+
+
 class RunIndex:
     """A row for every run of a directory, the newest first.
 
@@ -89,11 +111,13 @@ class RunIndex:
         self._order: list[RunRow] = []
         self._in_order = True
         self._to_read: list[str] = []
-        self._live: dict[str, float] = {}
+        self._live: dict[str, _Live] = {}
         self._changed_at = -1
         self._looked_at = 0.0
         self._found: tuple[int, Query, list[RunRow], dict[str, int]] | None = None
         self.revision = 0
+        self.removed = 0
+        """How many runs have gone since."""
 
     @property
     def complete(self) -> bool:
@@ -111,7 +135,13 @@ class RunIndex:
         return len(self._rows) + len(self._to_read)
 
     def refresh(self) -> bool:
-        """Read what is new, at most some hundred runs; whether there is more to read at once."""
+        """Read what is new, at most some hundred runs; whether there is more to read at once.
+
+        Raises:
+            ReadError: the runs are not to be read.
+        """
+        if self._directory.is_symlink():
+            raise ReadError(f"{self._directory} is a symbolic link; what it leads to is left alone")
         with self._lock:
             now = time.monotonic()
             if now - self._looked_at > _FRESH_S:
@@ -121,7 +151,7 @@ class RunIndex:
             batch = self._to_read[-_AT_ONCE:]
             if batch:
                 del self._to_read[-_AT_ONCE:]
-                self._read(batch, now)
+                self._read(batch)
                 self._changed()
             return bool(self._to_read)
 
@@ -168,6 +198,7 @@ class RunIndex:
         self._changed_at = changed_at
         there = {stem for stem, kind in names if kind == ".jsonl" and RUN_ID.fullmatch(stem)}
         gone = self._rows.keys() - there
+        self.removed += len(gone)
         for run_id in gone:
             del self._rows[run_id]
             self._live.pop(run_id, None)
@@ -177,25 +208,39 @@ class RunIndex:
             self._changed()
 
     def _look_at_live(self, now: float) -> None:
-        due = [run_id for run_id, when in self._live.items() if when <= now][:_AT_ONCE]
-        if due:
-            before = [self._rows.get(run_id) for run_id in due]
-            self._read(due, now)
-            if before != [self._rows.get(run_id) for run_id in due]:
-                self._changed()
+        changed = False
+        for run_id, live in list(self._live.items()):
+            if live.is_due(self._version(run_id), now):
+                before = self._rows.get(run_id)
+                # Those that come last now are the first the next time.
+                del self._live[run_id]
+                self._read([run_id])
+                changed = changed or before != self._rows.get(run_id)
+                if time.monotonic() > now + _LIVE_S:
+                    break
+        if changed:
+            self._changed()
 
-    def _read(self, run_ids: Iterable[str], now: float) -> None:
+    def _version(self, run_id: str) -> tuple[int, int]:
+        try:
+            about = os.stat(self._directory / f"{run_id}.jsonl")
+        except OSError:
+            return (0, 0)
+        return about.st_size, about.st_mtime_ns
+
+    def _read(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
-            started = time.monotonic()
+            started, version = time.monotonic(), self._version(run_id)
             try:
                 row = run_row(self._store.summary_blocking(run_id))
-            except RunNotFoundError:  # deleted meanwhile, or no file of ours
+            except (ReadError, OSError):  # deleted meanwhile, or no file of ours
                 self._rows.pop(run_id, None)
                 self._live.pop(run_id, None)
                 continue
             self._rows[run_id] = row
             if row.status == RunStatus.RUNNING:
-                self._live[run_id] = now + _PATIENCE * (time.monotonic() - started)
+                ended = time.monotonic()
+                self._live[run_id] = _Live(version, ended, ended - started)
             else:
                 self._live.pop(run_id, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -54,7 +55,8 @@ def serve(path: Path, port: int | None, ready: Callable[[Address], None]) -> Non
         guarded = Guard(create_app(path), token=address.token, hosts=hosts, port=bound)
         config = uvicorn.Config(
             guarded, log_config=None, access_log=False, server_header=False, date_header=False,
-            lifespan="on", timeout_graceful_shutdown=1, timeout_keep_alive=30,
+            lifespan="on", ws="none", proxy_headers=False, timeout_graceful_shutdown=1,
+            timeout_keep_alive=30,
         )  # fmt: skip
         # Streams that are open when it ends are cut off, which uvicorn would report as an error.
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
@@ -81,6 +83,8 @@ def _listening(port: int | None) -> socket.socket:
     failure: OSError | None = None
     for candidate in candidates:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        if os.name == "posix":  # else a viewer that ends keeps the port taken for a minute
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", candidate))
             listener.listen(128)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import datetime
 from threading import Lock
 from typing import IO, Any
@@ -39,6 +40,9 @@ from decisionlog.viewer.documents import (
 
 Span = tuple[int, int]
 
+_AGAIN_S = 2.0
+"""How often to ask whether the writer is alive of a file that has to be read whole for that."""
+
 
 class _DisorderError(Exception):
     """The file is not one of those that can be followed record by record."""
@@ -56,6 +60,10 @@ class TrackedRun:
         self._store = store
         self._lock = Lock()
         self._follows = True
+        self._version = (0, 0, 0)
+        self._looked_at = 0.0
+        self._whole_status = RunStatus.RUNNING
+        self._seq = 0  # goes on when the file is another one, so that all of it has changed
         self._start_over()
 
     def _start_over(self) -> None:
@@ -63,7 +71,6 @@ class TrackedRun:
         self._digest = Digest()
         self._inode = -1
         self._offset = 0
-        self._seq = 0
         self._live = False
         self._rows: dict[str, DecisionRow] = {}
         self._open: dict[str, Decision] = {}
@@ -87,7 +94,7 @@ class TrackedRun:
         with self._lock:
             self._catch_up()
             if not self._follows:
-                return run_document(self._store.load_blocking(self.run_id), after)
+                return run_document(self._store.load_blocking(self.run_id), self._seq)
             rows = self._rows.values()
             changed = [row for row in rows if row.seq > after] if after else list(rows)
             problems = [problem for seq, problem in self._problems if seq > after]
@@ -101,9 +108,6 @@ class TrackedRun:
         """
         with self._lock:
             self._catch_up()
-            if not self._follows:
-                document = run_document(self._store.load_blocking(self.run_id))
-                return document.seq, document.run.status
             return self._seq, self._status()
 
     def decision(self, decision_id: str) -> DecisionDocument:
@@ -137,11 +141,12 @@ class TrackedRun:
     # ------------------------------------------------------------------ reading on
 
     def _catch_up(self) -> None:
-        if not self._follows:
-            return
         try:
             with self._opened() as file:
                 about = os.fstat(file.fileno())
+                if not self._follows:
+                    self._look_again(about)
+                    return
                 if about.st_ino != self._inode or about.st_size < self._offset:
                     self._start_over()
                     self._inode = about.st_ino
@@ -155,6 +160,18 @@ class TrackedRun:
         except _DisorderError:
             self._start_over()
             self._follows = False
+            self._catch_up()
+
+    def _look_again(self, about: os.stat_result) -> None:
+        """At a file that is read whole: when it has changed, or its writer may be gone."""
+        version = (about.st_ino, about.st_size, about.st_mtime_ns)
+        now = time.monotonic()
+        if version != self._version:
+            self._seq += 1
+        elif self._whole_status != RunStatus.RUNNING or now - self._looked_at < _AGAIN_S:
+            return
+        self._version, self._looked_at = version, now
+        self._whole_status = self._store.summary_blocking(self.run_id).status
 
     def _read_on(self, file: IO[bytes]) -> None:
         file.seek(self._offset)
@@ -193,9 +210,11 @@ class TrackedRun:
         return lines
 
     def _evaluations(self, decision_id: str) -> list[AnyRecord]:
-        scanner = Scanner()
+        scanner, directory = Scanner(), self._store.path / "evaluations"
+        if directory.is_symlink():
+            raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
         try:
-            with open_ours(self._store.path / "evaluations" / f"{self.run_id}.jsonl") as file:
+            with open_ours(directory / f"{self.run_id}.jsonl") as file:
                 found = scanner.feed(file.read()) + scanner.finish()
         except OSError:
             return []
@@ -262,6 +281,8 @@ class TrackedRun:
         return started.timestamp if started is not None else started_at(self.run_id)
 
     def _status(self) -> RunStatus:
+        if not self._follows:
+            return self._whole_status
         if self._scanner.ended is not None:
             return self._scanner.ended.status
         return RunStatus.RUNNING if self._live else RunStatus.INTERRUPTED
