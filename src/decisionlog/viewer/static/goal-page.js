@@ -46,13 +46,13 @@ function GoalFigures({ patterns }) {
 }
 
 function Answers({ data, rows }) {
+  const time = html`<${SuccessOverTime} trend=${data.patterns.trend} rows=${rows} />`;
+  // Beside suggestions, which take room, stands the rest; else both sides are about as long.
+  const hasSuggestions = data.suggestions.length > 0;
   return html`
     <div class="two">
-      <div>
-        <${GoalSuggestions} suggestions=${data.suggestions} />
-        <${SuccessOverTime} trend=${data.patterns.trend} rows=${rows} />
-      </div>
-      <${FailureGroups} patterns=${data.patterns} />
+      <div><${GoalSuggestions} suggestions=${data.suggestions} calibration=${data.calibration} />${!hasSuggestions && time}</div>
+      <div>${hasSuggestions && time}<${FailureGroups} patterns=${data.patterns} /></div>
     </div>
     <${DivergenceTree} divergence=${data.divergence} />
     <${OptionPlaces} options=${data.options} />

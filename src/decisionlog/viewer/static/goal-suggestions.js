@@ -5,7 +5,7 @@ import { formatP, formatPercent, formatPoints, shortId, unslug } from './format.
 import { RateLine, rateText } from './parts.js';
 import { Link, runAddress } from './router.js';
 
-export function GoalSuggestions({ suggestions }) {
+export function GoalSuggestions({ suggestions, calibration }) {
   if (!suggestions?.length) {
     return html`<section class="block"><h2>What to change</h2><p class="faint">Nothing that these runs support. More runs, or more options tried, may tell.</p></section>`;
   }
@@ -19,13 +19,22 @@ export function GoalSuggestions({ suggestions }) {
         ${each.expected_gain && html`<span class="gain" title="If the difference is all due to this">${formatPoints(each.expected_gain.estimate)} <span class="faint">for ${each.gain_of}s (${formatPoints(each.expected_gain.interval.low)} to ${formatPoints(each.expected_gain.interval.high)})</span></span>`}
       </div>
       <p class="suggestion-reason">${each.reason}</p>
-      <${EvidenceLine} evidence=${each.evidence} />
+      <${EvidenceLine} suggestion=${each} calibration=${calibration} />
     </li>`)}</ol>
   </section>`;
 }
 
-function EvidenceLine({ evidence }) {
-  const rates = [['with it', evidence.with_it], ['without', evidence.without_it]].filter(([, rate]) => rate);
+/** What the two rates of the evidence are rates of. A target ends in "→ BETTER instead of WORSE". */
+function ratesOf({ type, target, evidence }, calibration) {
+  const [, better, worse] = /→ ([^→]+) instead of (.+)$/s.exec(target) ?? [];
+  if (type === 'calibrate') return [[calibration?.confidence ? `said ${formatPercent(calibration.confidence)}, succeeded` : 'succeeded', evidence.with_it]];
+  if (type === 'prefer_option' || type === 'change_path') return [[better ?? 'instead', evidence.without_it], [worse ?? 'as chosen', evidence.with_it]];
+  return [['runs with it', evidence.with_it], ['the others', evidence.without_it]];
+}
+
+function EvidenceLine({ suggestion, calibration }) {
+  const { evidence } = suggestion;
+  const rates = ratesOf(suggestion, calibration).filter(([, rate]) => rate);
   return html`<div class="evidence">
     ${rates.map(([label, rate]) => html`<span class="evidence-rate"><span class="label">${label}</span><${RateLine} rate=${rate.rate} low=${rate.interval?.low} high=${rate.interval?.high} /><span class="number">${formatPercent(rate.rate)}</span><span class="unseen">${rateText(rate)}</span> <span class="faint">${rate.succeeded} of ${rate.count}</span></span>`)}
     <span class="faint">${formatP(evidence.p_value)}</span>

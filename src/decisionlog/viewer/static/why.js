@@ -25,12 +25,19 @@ export function Why({ run, state }) {
     <div class="why-main">
       <h2 id="why-title" class=${classes(isMute && 'unseen')}>${QUESTIONS[run.status] ?? 'Why'}</h2>
       <p class=${classes('headline', went && 'is-calm')} data-testid="headline">${data.headline}</p>
-      ${run.narrative && !data.headline.includes(run.narrative) && html`<${LongText} text=${run.narrative} class="narrative-whole" />`}
+      <${LongText} text=${newSentences(run.narrative, data.headline)} class="narrative-whole" />
       <${Causes} causes=${data.causes} more=${data.more_causes} run=${run.id} headline=${data.headline} isCalm=${went} />
       ${data.caveats.length > 0 && html`<ul class="caveats">${data.caveats.map((each) => html`<li>${each}</li>`)}</ul>`}
     </div>
     ${hasSide && html`<${Aside} data=${data} run=${run} />`}
   </section>`;
+}
+
+/** What a text says that the headline (which may be cut) does not say already. */
+function newSentences(text, headline) {
+  if (!text) return '';
+  const isTold = (sentence) => headline.includes(sentence.trim().slice(0, 60));
+  return text.split(/(?<=[.!?]) (?=\p{L})/u).filter((sentence) => !isTold(sentence)).join(' ');
 }
 
 function Causes({ causes, more, run, headline, isCalm }) {
@@ -40,7 +47,7 @@ function Causes({ causes, more, run, headline, isCalm }) {
   const lead = !isCalm && headline.includes(causes[0].summary) ? causes[0] : null;
   const rest = (lead ? causes.slice(1) : causes).slice(0, shown);
   return html`
-    ${lead && html`<div class="lead"><${CauseBody} cause=${lead} run=${run} /></div>`}
+    ${lead && html`<div class="lead"><${CauseBody} cause=${lead} run=${run} headline=${headline} /></div>`}
     ${lead && rest.length > 0 && html`<h3 class="causes-title">Further candidates, the weaker evidence below</h3>`}
     <ol class="causes">
       ${rest.map((cause, i) => html`<li key=${`${cause.kind} ${cause.summary} ${i}`}><${CauseItem} cause=${cause} run=${run} isFirst=${i === 0 && !isCalm && !lead} /></li>`)}
@@ -63,21 +70,21 @@ function CauseItem({ cause, run, isFirst }) {
   </div>`;
 }
 
-function CauseBody({ cause, run }) {
+function CauseBody({ cause, run, headline = '' }) {
   return html`<div class="cause-body">
     ${cause.reasons.length > 0 && html`<ul class="reasons">${cause.reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}
-    ${cause.chain.length > 0 && html`<${Chain} links=${cause.chain} run=${run} />`}
+    ${cause.chain.length > 0 && html`<${Chain} links=${cause.chain} run=${run} headline=${headline} />`}
     <${DecisionRefs} ids=${cause.decision_ids} count=${cause.kind === 'problem' ? cause.decision_ids.length : cause.count} run=${run} />
   </div>`;
 }
 
 /** The way to the decision to look at. */
-function Chain({ links, run }) {
+function Chain({ links, run, headline }) {
   return html`<ol class="chain" aria-label="How it came to it">
     ${links.map((link) => html`<li class=${classes('chain-link', link.relation === 'here' && 'is-here', link.relation === 'inside' && 'is-inside')}>
       <span class="chain-relation">${RELATIONS[link.relation] ?? link.relation}</span>
       <${StateIcon} state=${link.outcome} />
-      <span class="chain-text"><a href=${runAddress(run, link.decision_id)}>${link.summary || link.decision_id}</a>${link.error && html`<span class="chain-error">${link.error}</span>`}</span>
+      <span class="chain-text"><a href=${runAddress(run, link.decision_id)}>${link.summary || link.decision_id}</a>${link.error && !headline.includes(link.error) && html`<span class="chain-error">${link.error}</span>`}</span>
     </li>`)}
   </ol>`;
 }
