@@ -5,7 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -20,6 +21,14 @@ from decisionlog.viewer.guard import Guard
 from tests.waiting import LIMIT
 
 TOKEN = "the-token-of-this-test"
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Ask again until it holds; the limit only ends what hangs."""
+    end = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 class Answer(Struct):
