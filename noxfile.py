@@ -72,7 +72,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Both type checkers, strict, on the package and on typed examples of its use."""
-    session.install(".[cli,analysis]", *group("types"))
+    session.install(".[cli,analysis,viewer]", *group("types"))
     session.run("mypy")
     session.run("pyright")
 
@@ -80,7 +80,7 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The tests, on each Python, and their coverage on the first; arguments go to pytest."""
-    session.install(".[cli,analysis]", *group("tests"))
+    session.install(".[cli,analysis,viewer]", *group("tests"))
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python != PYTHONS[0]:
@@ -108,7 +108,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def spark(session: nox.Session) -> None:
     """The analysis of many runs once more, on Spark beside DuckDB. It needs Java."""
-    session.install(".[cli,analysis]", *group("spark"))
+    session.install(".[cli,analysis,viewer]", *group("spark"))
     session.run(
         "pytest", "--quiet", *(session.posargs or ["tests/analysis", "-k", "spark or engines"])
     )
@@ -119,7 +119,7 @@ def faults(session: nox.Session) -> None:
     """The fault suite at its full size (`DECISIONLOG_FAULTS=short`: a short form), and a table of
     its figures; arguments go to pytest.
     """
-    session.install(".[cli,analysis]", *group("faults"))
+    session.install(".[cli,analysis,viewer]", *group("faults"))
     figures = Path(session.create_tmp(), "faults.jsonl").absolute()
     figures.write_bytes(b"")
     session.env["DECISIONLOG_FAULTS"] = os.environ.get("DECISIONLOG_FAULTS", "full")
@@ -133,7 +133,7 @@ def faults(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, into docs/_build/html; a warning is an error."""
-    session.install(".[cli,analysis]", *group("docs"))
+    session.install(".[cli,analysis,viewer]", *group("docs"))
     shutil.rmtree("docs/_build", ignore_errors=True)
     session.run(
         *("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "--builder=html"),

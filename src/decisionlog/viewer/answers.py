@@ -49,9 +49,6 @@ def about_goal(path: str, dataset: str, goal_id: str) -> bytes:
     """What the runs of a goal say together, as JSON; `dataset` is brought up to date first."""
     from decisionlog.analysis.many import Analysis, export_parquet
 
-    for other in Path(dataset).parent.iterdir():  # in which there are runs that have gone
-        if other.name != Path(dataset).name:
-            shutil.rmtree(other, ignore_errors=True)
     export_parquet(path, dataset)
     with Analysis(dataset) as analysis:
         found = {
@@ -69,6 +66,14 @@ def about_goal(path: str, dataset: str, goal_id: str) -> bytes:
 def missing_for_goals() -> list[str]:
     """What is not installed of what answers about goals need."""
     return [name for name in _NEEDED if find_spec(name) is None]
+
+
+def about_goal_now(path: str, dataset: str, goal_id: str) -> bytes:
+    """The same, without what earlier datasets take up, in which there are runs that have gone."""
+    for other in Path(dataset).parent.iterdir():
+        if other.name != Path(dataset).name:
+            shutil.rmtree(other, ignore_errors=True)
+    return about_goal(path, dataset, goal_id)
 
 
 class AnalysisNotInstalledError(DecisionLogError):
@@ -119,7 +124,7 @@ class Answers:
                 'python -m pip install "decisionlog[analysis]"'
             )
         dataset = str(Path(self._scratch.name) / f"dataset-{removed}")
-        return await self._ask(self._goals, mark, about_goal, self._path, dataset, goal_id)
+        return await self._ask(self._goals, mark, about_goal_now, self._path, dataset, goal_id)
 
     async def _ask(
         self, limiter: CapacityLimiter, mark: object, ask: Callable[..., bytes], *args: Any
