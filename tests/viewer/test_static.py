@@ -109,12 +109,14 @@ def test_every_file_of_the_page_is_used() -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node, which only this check does")
 def test_the_modules_parse() -> None:
-    for name, source in MODULES.items():
-        done = subprocess.run(
-            ["node", "--check", "--input-type=module", "-"],
-            input=source,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert done.returncode == 0, f"{name}: {done.stderr}"
+    """All in one, as a report has them: starting Node for each would take long."""
+    lines = (line for source in MODULES.values() for line in source.splitlines())
+    joined = "\n".join(line.removeprefix("export ") for line in lines if not IMPORT.match(line))
+    done = subprocess.run(
+        ["node", "--check", "--input-type=module", "-"],
+        input=joined,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr

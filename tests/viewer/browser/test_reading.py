@@ -120,7 +120,9 @@ def test_back_and_forward_go_through_what_was_seen(
     page.goto(f"{viewer.base}#/runs?status=failed")
     row = rows(page).filter(has_text=failed.narrative[:40]).first
     row.get_by_role("link").click()
-    page.get_by_role("treeitem").first.click()
+    expect(page.get_by_test_id("headline")).to_be_visible()
+    page.keyboard.press("n")
+    page.locator('[role="treeitem"]:focus').click()
     panel = page.get_by_role("complementary")
     expect(panel).to_be_visible()
     page.go_back()

@@ -21,14 +21,22 @@ function queryOf(params) {
  * @param {URLSearchParams} params
  */
 export function createRunList(params, onChange) {
+  // Unfiltered and newest first, all runs have their place from the start, read or not.
+  const isWhole = [...queryOf(params).keys()].every((name) => name === 'order' || name === 'sort') && (params.get('sort') ?? 'started') === 'started' && params.get('order') !== 'asc';
   const list = {
     total: null, indexed: 0, of: 0, statuses: {}, error: null,
+    /** How many rows there are to scroll through; `total` of them are known. */
+    get length() { return isWhole ? Math.max(list.total ?? 0, list.of) : list.total ?? 0; },
+    /** Goes up when rows that were there may be others. */
+    version: 0,
     /** How far the rows moved since they were last shown, and ids that were not there before. */
     shift: 0, fresh: new Set(),
-    rowAt: (index) => rows.get(index),
+    rowAt: (index) => rows.get(index) ?? old.get(index),
     need, reload, close,
   };
   let rows = new Map();
+  /** Rows as they were before the last reload, shown until they are read again. */
+  let old = new Map();
   let requests = new Map();
   let isReloading = false;
   let again = null;
@@ -45,23 +53,25 @@ export function createRunList(params, onChange) {
     answer.runs.forEach((row, i) => rows.set(offset + i, row));
   }
 
+  /** Whether the rows in view of a chunk are there, or cannot be yet. */
+  function isThere(chunk, first, last) {
+    const to = Math.min((chunk + 1) * CHUNK, last, list.total);
+    for (let i = Math.max(chunk * CHUNK, first); i < to; i += 1) if (!rows.has(i)) return false;
+    return true;
+  }
+
   /** Sees to it that these rows come; requests for rows that are out of view by now are given up. */
   function need(first, last) {
     const wanted = new Set();
     for (let chunk = Math.floor(first / CHUNK); chunk * CHUNK < Math.max(last, 1); chunk += 1) wanted.add(chunk);
     for (const [chunk, controller] of requests) {
-      if (!wanted.has(chunk)) {
+      if (chunk >= 0 && !wanted.has(chunk)) {
         controller.abort();
         requests.delete(chunk);
       }
     }
     for (const chunk of wanted) {
-      const from = Math.max(chunk * CHUNK, first);
-      const to = Math.min((chunk + 1) * CHUNK, Math.max(last, 1), list.total ?? Infinity);
-      let isThere = true;
-      for (let i = from; i < to && isThere; i += 1) isThere = rows.has(i);
-      if (isThere && list.total !== null) continue;
-      if (requests.has(chunk)) continue;
+      if (requests.has(chunk) || (list.total !== null && isThere(chunk, first, last))) continue;
       const controller = new AbortController();
       requests.set(chunk, controller);
       ask(chunk * CHUNK, CHUNK, controller.signal).then(
@@ -92,10 +102,9 @@ export function createRunList(params, onChange) {
     }
     isReloading = true;
     const controller = new AbortController();
-    requests.forEach((request) => request.abort());
-    requests = new Map([[-1, controller]]);
-    const anchorId = anchor === null ? null : rows.get(anchor)?.run_id;
-    const known = new Set([...rows.values()].map((row) => row.run_id));
+    requests.set(-1, controller);
+    const anchorId = anchor === null ? null : list.rowAt(anchor)?.run_id;
+    const known = new Set([...old.values(), ...rows.values()].map((row) => row.run_id));
     try {
       let offset = Math.max(0, first - AROUND);
       const limit = Math.min(1000, last - offset + AROUND);
@@ -107,9 +116,15 @@ export function createRunList(params, onChange) {
       }
       if (controller.signal.aborted) return;
       const index = anchorId ? answer.runs.findIndex((row) => row.run_id === anchorId) : -1;
+      list.shift = index < 0 ? 0 : offset + index - anchor;
+      // What is on its way has been asked for at places that hold other rows by now.
+      requests.forEach((request, chunk) => chunk >= 0 && request.abort());
+      requests = new Map();
+      const moved = index < 0 && grown > 0 && isWhole && list.indexed === list.of ? grown : list.shift;
+      old = new Map([...old, ...rows].map(([place, row]) => [place + moved, row]));
       rows = new Map();
       take(answer, offset);
-      list.shift = index < 0 ? 0 : offset + index - anchor;
+      list.version += 1;
       list.fresh = new Set(known.size ? answer.runs.filter((row) => !known.has(row.run_id)).map((row) => row.run_id) : []);
       onChange();
     } catch (error) {

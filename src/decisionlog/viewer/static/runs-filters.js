@@ -26,7 +26,7 @@ export function RunsFilters({ params, list }) {
     <div class="filter-line">
       <${StatusFilter} chosen=${params.getAll('status')} counts=${list.statuses} onChange=${(statuses) => change('status', statuses)} />
       <span class="spacer"></span>
-      <span class="total" role="status">${list.total === null ? '' : counted(list.total, 'run')}${list.indexed < list.of && ` · ${formatCount(list.indexed)} of ${formatCount(list.of)} indexed`}</span>
+      <span class="total" role="status">${list.total === null ? '' : counted(list.length, 'run')}${list.indexed < list.of && ` · ${formatCount(list.indexed)} of ${formatCount(list.of)} indexed`}</span>
     </div>
   </div>`;
 }

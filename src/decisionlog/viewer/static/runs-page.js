@@ -16,6 +16,12 @@ const LIST_COLUMNS = [
   ['decisions', 'Decisions', 'decisions number'], ['success', 'Success', 'success'], ['tokens', 'Tokens', 'tokens number'], ['problems', 'Problems', 'problems number'],
 ];
 
+/** How many rows are asked for before they come into view. */
+const AHEAD = 120;
+
+/** How often the list is asked for anew while the server still reads the runs. */
+const READING_MS = 2000;
+
 /** Where one was in a list, for coming back to it. */
 const places = new Map();
 
@@ -33,12 +39,12 @@ export function RunsPage({ params }) {
   const body = useRef(null);
   const isNarrow = useIsNarrow();
   const rowHeight = isNarrow ? 84 : 48;
-  const total = list.total ?? 0;
+  const total = list.length;
   const { first, last, scrollTo } = useWindow(body, total, rowHeight);
   const now = useNow(1000);
   const [cursor, setCursor] = useState(() => places.get(address)?.cursor ?? null);
 
-  useEffect(() => list.need(first, last), [list, first, last, list.total]);
+  useEffect(() => list.need(Math.max(0, first - AHEAD), last + AHEAD), [list, first, last, list.total, list.version]);
   const arrived = useKeptPlace(address, list, cursor);
   const ahead = useAnchoredRows(list, rowHeight, arrived);
 
@@ -46,7 +52,7 @@ export function RunsPage({ params }) {
     const isAtTop = scroller().scrollTop < 4;
     list.reload(first, last, isAtTop ? null : firstSeen(body.current, rowHeight));
   };
-  useEvents('/api/events', { runs: reload });
+  useEvents('/api/events', { runs: useThrottled(reload) });
 
   const open = (row) => row && navigate(runAddress(row.run_id));
   const cursorIndex = cursor === null ? -1 : indexOf(list, cursor, first, last);
@@ -98,6 +104,20 @@ export function RunsPage({ params }) {
       </div>
     </div>
   </main>`;
+}
+
+/**
+ * For what the server says of its list. While it is still being read for the first time, what is in
+ * view hardly changes, and asking again would only slow the reading down.
+ */
+function useThrottled(reload) {
+  const last = useRef(0);
+  return ({ indexed, of }) => {
+    const isReading = indexed < of;
+    if (isReading && Date.now() - last.current < READING_MS) return;
+    last.current = Date.now();
+    reload();
+  };
 }
 
 function range(first, last) {

@@ -16,7 +16,8 @@ const QUESTIONS = { failed: 'Why it failed', stuck: 'Why it got stuck', interrup
 export function Why({ run, state }) {
   const { data, error, retry } = state;
   if (error && !data) return html`<section class="why"><${Trouble} error=${error} what="The explanation" onRetry=${retry} /></section>`;
-  if (!data) return html`<section class="why is-waiting"><${Loading} what="Looking for causes" /></section>`;
+  // What went wrong takes room when it comes: that is kept free, so that nothing moves.
+  if (!data) return html`<section class=${classes('why is-waiting', run.status !== 'completed' && run.status !== 'running' && 'is-tall')}><${Loading} what="Looking for causes" /></section>`;
   const tone = STATUSES[run.status]?.tone ?? 'quiet';
   const went = run.status === 'completed' || run.status === 'running';
   const isMute = went && !data.causes.length;
