@@ -179,6 +179,8 @@ def test_the_timeline_folds_and_is_searched(viewer: Viewer, open_page: Open, fai
     tree = page.get_by_role("tree")
     count = f"{len(failed.decisions)} decisions"
     expect(page.locator(".timeline .total")).to_have_text(count)
+    expect(page.get_by_test_id("headline")).to_be_visible()
+    page.keyboard.press("n")
     outer = next(
         d.id for d in failed.decisions if any(e.parent_id == d.id for e in failed.decisions)
     )
@@ -216,6 +218,33 @@ def test_a_goal_leads_to_its_runs(viewer: Viewer, open_page: Open, failed: Run) 
     expect(page.get_by_role("heading", name="Confidence against outcome")).to_be_visible()
     page.locator(f'.strip a[href*="{failed.id}"]').click()
     expect(page.get_by_role("heading", level=1)).to_have_text(failed.goal_description)
+
+
+def test_a_goal_says_what_to_install_where_the_extra_is_missing(
+    viewer: Viewer, open_page: Open, failed: Run
+) -> None:
+    watched = open_page(viewer.entrance)
+    watched.expected.append("the server responded with a status of 501")
+    answer = {"error": {"type": "AnalysisNotInstalledError", "message": "It needs duckdb."}}
+    watched.page.route("**/api/goal?*", lambda route: route.fulfill(status=501, json=answer))
+    watched.page.goto(f"{viewer.base}#/goals/{failed.goal_id}")
+    expect(watched.page.get_by_text('pip install "decisionlog[analysis]"')).to_be_visible()
+    expect(watched.page.get_by_role("list", name="Runs, the oldest first")).to_be_visible()
+
+
+def test_a_failed_answer_can_be_asked_for_again(
+    viewer: Viewer, open_page: Open, failed: Run
+) -> None:
+    watched = open_page(viewer.entrance)
+    watched.expected.append("the server responded with a status of 503")
+    error = {"error": {"type": "ReadError", "message": "The directory cannot be read now."}}
+    address = re.compile(rf"/api/runs/{failed.id}$")
+    watched.page.route(address, lambda route: route.fulfill(status=503, json=error))
+    watched.page.goto(f"{viewer.base}#/runs/{failed.id}")
+    expect(watched.page.get_by_text("The directory cannot be read now.")).to_be_visible()
+    watched.page.unroute(address)
+    watched.page.get_by_role("button", name="Try again").click()
+    expect(watched.page.get_by_test_id("headline")).to_be_visible()
 
 
 def test_what_is_not_there_is_said_quietly(viewer: Viewer, open_page: Open) -> None:

@@ -4,10 +4,11 @@ import { formatDuration, formatOffset } from './format.js';
 import { SeverityIcon, StateIcon } from './status.js';
 
 const DEEPEST_INDENT = 14;
+const LABEL_PX = 76;
 
-export const TimelineRow = memo(DecisionRow, ['entry', 'top', 'from', 'to', 'end', 'isChosen', 'isTabStop', 'isRunning']);
+export const TimelineRow = memo(DecisionRow, ['entry', 'top', 'from', 'to', 'end', 'isChosen', 'isTabStop', 'isRunning', 'trackWidth']);
 
-function DecisionRow({ entry, top, from, to, end, isChosen, isTabStop, isRunning, onOpen, onFold, onFocus }) {
+function DecisionRow({ entry, top, from, to, end, isChosen, isTabStop, isRunning, trackWidth, onOpen, onFold, onFocus }) {
   const { row, depth, size, isFolded, isContext } = entry;
   const toggle = (event) => {
     event.stopPropagation();
@@ -26,11 +27,11 @@ function DecisionRow({ entry, top, from, to, end, isChosen, isTabStop, isRunning
       ${depth >= DEEPEST_INDENT && html`<span class="faint">level ${depth + 1}</span>`}
     </span>
     <span class="line-node" title=${row.node_id}>${row.node_id === 'unknown' ? '' : row.node_id}</span>
-    <${Bar} row=${row} from=${from} to=${to} end=${end} isRunning=${isRunning} />
+    <${Bar} row=${row} from=${from} to=${to} end=${end} isRunning=${isRunning} trackWidth=${trackWidth} />
   </div>`;
 }
 
-function Bar({ row, from, to, end, isRunning }) {
+function Bar({ row, from, to, end, isRunning, trackWidth }) {
   const start = row.start_ms ?? 0;
   const stop = row.latency_ms === null || row.latency_ms === undefined ? (isRunning ? end : start) : start + row.latency_ms;
   const span = to - from;
@@ -41,7 +42,7 @@ function Bar({ row, from, to, end, isRunning }) {
     return html`<span class="track"><span class=${classes('bar-label faint', start > to && 'is-left')} style=${start > to ? { right: '0' } : { left: '0' }}>${start > to ? `${formatOffset(start)} →` : `← ${formatOffset(start)}`}</span></span>`;
   }
   // The label stands behind the bar, or before it where there is no room behind.
-  const isBefore = right > 82;
+  const isBefore = (1 - right / 100) * trackWidth < LABEL_PX;
   return html`<span class="track">
     <span class=${`bar bar-${row.state}`} style=${{ left: `min(${left}%, 100% - 3px)`, width: `max(3px, ${Math.max(0, right - left)}%)` }}></span>
     <span class="bar-label" style=${isBefore ? { right: `calc(${100 - left}% + 6px)` } : { left: `calc(${right}% + 8px)` }}>${label}</span>

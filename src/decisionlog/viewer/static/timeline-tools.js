@@ -3,7 +3,7 @@ import { html, useMemo } from './html.js';
 import { formatCount } from './format.js';
 import { Icon } from './icons.js';
 
-export function TimelineTools({ decisions, filter, onFilter, shown, outline, folded, onFold, isZoomed, onWhole }) {
+export function TimelineTools({ decisions, filter, onFilter, shown, outline, folded, onFold, isZoomed, onWhole, follow }) {
   const nodes = useMemo(() => countsByNode(decisions), [decisions]);
   const failed = useMemo(() => decisions.reduce((n, row) => n + (row.state === 'failure'), 0), [decisions]);
   const isNested = outline.some((entry) => entry.size > 0);
@@ -13,6 +13,7 @@ export function TimelineTools({ decisions, filter, onFilter, shown, outline, fol
     <span class="total" role="status">${shown}</span>
     <span class="spacer"></span>
     ${isZoomed && html`<button class="button" onClick=${onWhole}>Whole run</button>`}
+    ${follow && html`<button class="chip" aria-pressed=${follow.isOn} onClick=${follow.toggle}><${Icon} name="down" />follow</button>`}
     ${isNested && html`<button class="link-button" onClick=${foldAll}>${folded.size ? 'unfold all' : 'fold all'}</button>`}
     ${failed > 0 && html`<button class="chip" aria-pressed=${filter.failedOnly} onClick=${() => onFilter({ ...filter, failedOnly: !filter.failedOnly })}>
       <span class="status tone-bad"><${Icon} name="cross" /></span>failed only<span class="chip-count">${formatCount(failed)}</span>

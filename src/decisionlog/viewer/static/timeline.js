@@ -46,6 +46,8 @@ export function Timeline({ run, decisions, chosen, onOpen }) {
     else focusRow(id);
     return true;
   };
+  const trackWidth = useTrackWidth(body);
+  const follow = useFollowing(isRunning, rows.length);
   useShownDecision({ chosen, outline, rows, setFolded, setCursor, setFilter, scrollTo, isReady: rows.length > 0 });
 
   const fold = (id, isFolded) => setFolded((old) => {
@@ -92,13 +94,13 @@ export function Timeline({ run, decisions, chosen, onOpen }) {
   const shown = isFiltered(settled) ? `${counted(matches, 'decision')} of ${decisions.length.toLocaleString('en')}` : counted(decisions.length, 'decision');
   return html`<section class="timeline" aria-labelledby="timeline-title">
     <div class="timeline-top">
-      <${TimelineTools} decisions=${decisions} filter=${filter} onFilter=${setFilter} shown=${shown} outline=${outline} folded=${folded} onFold=${setFolded} isZoomed=${zoom !== null} onWhole=${() => setZoom(null)} />
+      <${TimelineTools} decisions=${decisions} filter=${filter} onFilter=${setFilter} shown=${shown} outline=${outline} folded=${folded} onFold=${setFolded} isZoomed=${zoom !== null} onWhole=${() => setZoom(null)} follow=${follow} />
       <${TimeAxis} span=${span} whole=${whole} onZoom=${setZoom} />
     </div>
     ${rows.length === 0 && html`<${Empty} title="No decision fits"><p><button class="button" onClick=${() => setFilter(NO_FILTER)}>Clear the filter</button></p><//>`}
     <div class="timeline-body" role="tree" aria-label="Decisions" ref=${body} style=${{ height: `${rows.length * rowHeight}px` }}>
       ${rows.slice(first, last).map((entry, i) => html`<${TimelineRow} key=${entry.row.id} entry=${entry} top=${(first + i) * rowHeight} from=${span.from} to=${span.to} end=${whole.to}
-        isChosen=${entry.row.id === chosen} isTabStop=${cursorIndex < 0 ? i === 0 : entry.row.id === cursor} isRunning=${isRunning}
+        isChosen=${entry.row.id === chosen} isTabStop=${cursorIndex < 0 ? i === 0 : entry.row.id === cursor} isRunning=${isRunning} trackWidth=${trackWidth}
         onOpen=${onOpen} onFold=${fold} onFocus=${setCursor} />`)}
     </div>
   </section>`;
@@ -111,6 +113,40 @@ function isFiltered({ failedOnly, node, text }) {
 function firstInView(body, rowHeight) {
   const top = scroller().getBoundingClientRect().top + (document.querySelector('.timeline-top')?.offsetHeight ?? 0);
   return Math.max(0, Math.ceil((top - body.getBoundingClientRect().top) / rowHeight));
+}
+
+/** How wide the bars' part of a row is, for where a label has room. */
+function useTrackWidth(body) {
+  const [width, setWidth] = useState(400);
+  useLayoutEffect(() => {
+    const now = body.current?.querySelector('.track')?.clientWidth;
+    if (now && now !== width) setWidth(now);
+  });
+  return width;
+}
+
+/**
+ * Keeps the newest decision of a run in progress in view, once asked to, until one scrolls up.
+ * @returns {{isOn: boolean, toggle: function(): void}|null} null: there is nothing to follow
+ */
+function useFollowing(isRunning, count) {
+  const [isOn, setOn] = useState(false);
+  useLayoutEffect(() => {
+    if (isOn && isRunning) scroller().scrollTop = scroller().scrollHeight;
+  }, [isOn, isRunning, count]);
+  useEffect(() => {
+    if (!isOn) return undefined;
+    const box = scroller();
+    const onWheel = (event) => event.deltaY < 0 && setOn(false);
+    const onKey = (event) => ['ArrowUp', 'PageUp', 'Home', 'k', 'p'].includes(event.key) && setOn(false);
+    box.addEventListener('wheel', onWheel, { passive: true });
+    document.addEventListener('keydown', onKey);
+    return () => {
+      box.removeEventListener('wheel', onWheel);
+      document.removeEventListener('keydown', onKey);
+    };
+  }, [isOn]);
+  return isRunning ? { isOn, toggle: () => setOn(!isOn) } : null;
 }
 
 /** A span with a little around a decision, so that its neighbours are seen too. */
