@@ -81,6 +81,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The tests, on each Python, and their coverage on the first; arguments go to pytest."""
     session.install(".[cli,analysis,viewer]", *group("tests"))
+    session.env.setdefault("DECISIONLOG_SCREENSHOTS", str(Path(".nox", "screenshots").absolute()))
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python != PYTHONS[0]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -58,7 +59,8 @@ class Viewer:
         self.base = self.entrance.partition("?")[0]
 
     def close(self) -> None:
-        self.process.terminate()
+        # As ctrl-C does: what a process that ends in peace ran is measured, too.
+        self.process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
         self.process.communicate(timeout=20)
 
 

@@ -35,7 +35,9 @@ export function CopyButton({ text, label = 'Copy', class: className }) {
     const timer = setTimeout(() => setDone(false), 1500);
     return () => clearTimeout(timer);
   }, [isDone]);
-  const copy = () => navigator.clipboard?.writeText(typeof text === 'function' ? text() : text).then(() => setDone(true), () => {});
+  // There is none in a page from disk.
+  if (!navigator.clipboard) return null;
+  const copy = () => navigator.clipboard.writeText(typeof text === 'function' ? text() : text).then(() => setDone(true), () => {});
   return html`<button class=${`link-button ${className ?? ''}`} onClick=${copy}>${isDone ? 'Copied' : label}</button>`;
 }
 

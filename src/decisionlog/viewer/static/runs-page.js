@@ -130,8 +130,10 @@ function firstSeen(body, rowHeight) {
   return Math.max(0, Math.ceil((top - body.getBoundingClientRect().top) / rowHeight));
 }
 
+/** How much of the view the filters cover, where they stay in it. */
 function stickyHeight() {
-  return document.querySelector('.runs-top')?.offsetHeight ?? 0;
+  const top = document.querySelector('.runs-top');
+  return top && getComputedStyle(top).position === 'sticky' ? top.offsetHeight : 0;
 }
 
 /** The cursor belongs to a run, which may have moved. */
