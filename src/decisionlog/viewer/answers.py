@@ -6,11 +6,13 @@ Functions of this module run there. They take and give what pickles: paths, ids,
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from anyio import CapacityLimiter, to_process
@@ -70,6 +72,8 @@ def missing_for_goals() -> list[str]:
 
 def about_goal_now(path: str, dataset: str, goal_id: str) -> bytes:
     """The same, without what earlier datasets take up, in which there are runs that have gone."""
+    # A worker of anyio has none when the server was started by `python -c`; DuckDB asks for it.
+    sys.modules.setdefault("__main__", ModuleType("__main__"))
     for other in Path(dataset).parent.iterdir():
         if other.name != Path(dataset).name:
             shutil.rmtree(other, ignore_errors=True)

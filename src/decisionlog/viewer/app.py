@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -32,6 +33,8 @@ from decisionlog.viewer.guard import refusal
 from decisionlog.viewer.index import SORTS, Page, Query, RunIndex
 from decisionlog.viewer.page import STATIC
 from decisionlog.viewer.tracking import TrackedRun
+
+_log = logging.getLogger("decisionlog.viewer")
 
 T = TypeVar("T")
 Answer = Callable[["Viewer", Request], Awaitable[Response]]
@@ -132,6 +135,9 @@ async def _answered(viewer: Viewer, answer: Answer, request: Request) -> Respons
         return refusal(503, type(error).__name__, f"the directory cannot be read now: {error}")
     except BrokenWorkerProcess:
         return refusal(503, "WorkerDied", "the process that worked this out has died; ask again")
+    except Exception as error:
+        _log.exception("what nobody thought of, at %s", request.url.path)
+        return refusal(500, type(error).__name__, "the viewer failed; it said more where it runs")
 
 
 # ---------------------------------------------------------------------- the list, and goals

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from decisionlog.jsontext import EXACT, to_json
 from decisionlog.model import (
     SEVERITIES,
     Damage,
     Decision,
+    DecisionType,
     Outcome,
     Problem,
     Run,
@@ -25,6 +27,7 @@ from decisionlog.model import (
 _TEXT = 200
 """How much of an error or a summary a row shows."""
 _NARRATIVE = 400
+_PENDING = "pending"
 
 
 class RunRow(Struct, frozen=True, gc=False):
@@ -85,7 +88,7 @@ class DecisionRow(Struct, frozen=True, gc=False):
     parent_id: str | None
     node_id: str
     intent: str
-    decision_type: str
+    decision_type: DecisionType
     chosen_option_id: str | None
     chosen: str | None
     options: int
@@ -148,25 +151,34 @@ def decision_row(
     decision: Decision,
     outcome: Outcome | None,
     started_at: datetime | None,
-    problems: Iterable[Problem] = (),
+    problems: Collection[Problem] = (),
     seq: int = 0,
 ) -> DecisionRow:
     """A decision in the timeline."""
     since = (decision.timestamp - started_at).total_seconds() * 1e3 if started_at else 0.0
-    severities = [problem.severity for problem in problems]
     chosen = decision.chosen_option
-    return DecisionRow(
+    row = DecisionRow(
         decision.id, decision.parent_id, decision.node_id, decision.intent,
-        str(decision.decision_type), decision.chosen_option_id,
+        decision.decision_type, decision.chosen_option_id,
         chosen.description if chosen is not None else None, len(decision.options),
-        state_of(outcome), max(0.0, since),
-        outcome.latency_ms if outcome is not None else None,
-        outcome.tokens_used if outcome is not None else 0,
-        len(severities), worst(severities),
-        _cut(outcome.error or outcome.error_type) if outcome is not None else None,
-        _cut(outcome.summary) if outcome is not None else None,
-        decision.supersedes, seq,
+        _PENDING, max(0.0, since), None, 0,
+        len(problems), worst(problem.severity for problem in problems) if problems else None,
+        None, None, decision.supersedes, seq,
     )  # fmt: skip
+    return row if outcome is None else with_outcome(row, outcome, seq)
+
+
+def with_outcome(row: DecisionRow, outcome: Outcome, seq: int) -> DecisionRow:
+    """The same, once it is known what came of it."""
+    return replace(
+        row,
+        state="cancelled" if outcome.cancelled else "success" if outcome.success else "failure",
+        latency_ms=outcome.latency_ms,
+        tokens=outcome.tokens_used,
+        error=_cut(outcome.error or outcome.error_type),
+        summary=_cut(outcome.summary),
+        seq=seq,
+    )
 
 
 def run_document(run: Run, seq: int) -> RunDocument:
@@ -189,13 +201,6 @@ def encoded(document: RunDocument) -> bytes:
     return b'{"run":%b,"decisions":%b,"problems":%b,"seq":%d}' % (
         head, rows, problems, document.seq,
     )  # fmt: skip
-
-
-def state_of(outcome: Outcome | None) -> str:
-    """In a word, what came of a decision."""
-    if outcome is None:
-        return "pending"
-    return "cancelled" if outcome.cancelled else "success" if outcome.success else "failure"
 
 
 def worst(severities: Iterable[str | None]) -> str | None:

@@ -18,6 +18,7 @@ from decisionlog.records import RUN_ID
 from decisionlog.store import RunStore
 from decisionlog.viewer.documents import RunRow, run_row
 
+_ENDING = ".jsonl"
 _AT_ONCE = 200
 """How many runs are read in one go."""
 _FRESH_S = 0.4
@@ -192,11 +193,12 @@ class RunIndex:
             changed_at = os.stat(self._directory).st_mtime_ns
             if changed_at == self._changed_at:
                 return
-            names = [os.path.splitext(name) for name in os.listdir(self._directory)]
+            names = os.listdir(self._directory)
         except OSError:  # it is gone, or not there yet
             changed_at, names = -1, []
         self._changed_at = changed_at
-        there = {stem for stem, kind in names if kind == ".jsonl" and RUN_ID.fullmatch(stem)}
+        stems = (name[: -len(_ENDING)] for name in names if name.endswith(_ENDING))
+        there = set(filter(RUN_ID.fullmatch, stems))
         gone = self._rows.keys() - there
         self.removed += len(gone)
         for run_id in gone:
@@ -223,7 +225,7 @@ class RunIndex:
 
     def _version(self, run_id: str) -> tuple[int, int]:
         try:
-            about = os.stat(self._directory / f"{run_id}.jsonl")
+            about = os.stat(self._directory / f"{run_id}{_ENDING}")
         except OSError:
             return (0, 0)
         return about.st_size, about.st_mtime_ns

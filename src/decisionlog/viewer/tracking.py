@@ -35,6 +35,7 @@ from decisionlog.viewer.documents import (
     decision_row,
     run_document,
     run_head,
+    with_outcome,
     worst,
 )
 
@@ -252,9 +253,7 @@ class TrackedRun:
             case Outcome() if made := self._open.pop(record.decision_id, None):
                 self._digest.came_out(made, record)
                 self._spans[made.id].append(span)
-                told = decision_row(made, record, self._started_at, (), self._seq)
-                old = self._rows[made.id]
-                self._rows[made.id] = replace(told, problems=old.problems, severity=old.severity)
+                self._rows[made.id] = with_outcome(self._rows[made.id], record, self._seq)
                 if record.cost_usd is not None:
                     self._cost = (self._cost or 0.0) + record.cost_usd
             case Problem():
