@@ -1,4 +1,5 @@
-"""The command line: `decisionlog ls`, `show`, `why`, `diff`, `tail`, `check`, `prune`, `view`, `report`, `demo`.
+"""The command line: `decisionlog ls`, `show`, `why`, `diff`, `tail`, `check`, `prune`, `view`,
+`report`, `demo`.
 
 ```
 app ──> select     which directory, which run
