@@ -45,7 +45,7 @@ function TrendChart({ trend }) {
 function RunStrip({ rows }) {
   const oldestFirst = rows.toReversed();
   return html`<div class="strip-box">
-    <p class="faint">The newest ${rows.length} runs, the last one on the right. Tall: it did not succeed.</p>
+    <p class="faint">${rows.length === 1 ? 'One run' : `The newest ${rows.length} runs, the last one on the right`}. Tall: it did not succeed.</p>
     <ul class="strip" aria-label="Runs, the oldest first">${oldestFirst.map((row) => html`<li>
       <${Link} class=${`strip-run is-${row.status} fill-${STATUSES[row.status]?.tone ?? 'quiet'}`} to=${runAddress(row.run_id)} needs=${runPath(row.run_id)}
         title=${`${row.status}, ${formatStamp(row.started_at)}, ${formatDuration(row.duration_ms)}\n${row.narrative ?? ''}`}><span class="unseen">${row.status}, ${formatStamp(row.started_at)}</span><//>

@@ -2,7 +2,9 @@
 import { useEffect, useRef, useState } from './html.js';
 import { isReport } from './api.js';
 
+/** After a refusal the stream is tried again, less and less often. */
 const RETRY_MS = 2000;
+const LONGEST_RETRY_MS = 60_000;
 
 /**
  * Listens to a stream of events while the tab is visible. (A browser allows six connections to a
@@ -19,6 +21,7 @@ export function useEvents(path, handlers) {
     if (!path || isReport) return undefined;
     let source = null;
     let timer = null;
+    let wait = RETRY_MS;
     let ended = false;
     const close = () => {
       clearTimeout(timer);
@@ -30,6 +33,7 @@ export function useEvents(path, handlers) {
       if (source || ended || document.hidden) return;
       source = new EventSource(path);
       source.onopen = () => {
+        wait = RETRY_MS;
         setOpen(true);
         latest.current.onOpen?.();
       };
@@ -37,7 +41,8 @@ export function useEvents(path, handlers) {
         setOpen(false);
         if (source?.readyState === EventSource.CLOSED) {
           close();
-          timer = setTimeout(open, RETRY_MS);
+          timer = setTimeout(open, wait);
+          wait = Math.min(2 * wait, LONGEST_RETRY_MS);
         }
       };
       for (const name of ['runs', 'changed', 'ended']) {

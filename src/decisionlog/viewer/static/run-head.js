@@ -1,5 +1,5 @@
 // The top of a run's page: what it was about, how it ended, and its figures.
-import { html } from './html.js';
+import { html, useState } from './html.js';
 import { goalPath, isReport, runPath } from './api.js';
 import { CompareMenu } from './compare-menu.js';
 import { counted, formatCompact, formatCost, formatCount, formatDuration, formatPercent, formatStamp } from './format.js';
@@ -8,10 +8,13 @@ import { goalAddress, Link, runAddress } from './router.js';
 import { useNow } from './scrolling.js';
 import { StatusBadge } from './status.js';
 
+const TAGS_SHOWN = 6;
+
 export function RunHead({ run, decisions, problems, isLive, contrast, isComparing, onComparing }) {
   const isRunning = run.status === 'running';
   const now = useNow(isRunning ? 250 : null);
   const took = run.duration_ms ?? (isRunning && run.started_at ? Math.max(0, now - Date.parse(run.started_at)) : null);
+  const rate = successRate(run.metrics);
   return html`<header class="run-head">
     <nav class="crumbs" aria-label="Where this is">
       ${!isReport && html`<a href="#/runs">Runs</a><span class="crumb-mark">/</span>`}
@@ -30,11 +33,11 @@ export function RunHead({ run, decisions, problems, isLive, contrast, isComparin
       <${Fact} name="Started"><${Ago} time=${run.started_at} /> <span class="faint">${formatStamp(run.started_at)}</span><//>
       <${Fact} name="Took">${formatDuration(took)}<//>
       <${Fact} name="Decisions">${formatCount(run.metrics.total_decisions)} <${Tally} metrics=${run.metrics} /><//>
-      <${Fact} name="Success"><${Meter} value=${successRate(run.metrics)} tone="plain" /> ${formatPercent(successRate(run.metrics))}<//>
+      ${rate !== null && html`<${Fact} name="Success"><${Meter} value=${rate} tone="plain" /> ${formatPercent(rate)}<//>`}
       ${problems.length > 0 && html`<${Fact} name="Problems">${formatCount(problems.length)}<//>`}
       ${run.tokens ? html`<${Fact} name="Tokens"><span title=${formatCount(run.tokens)}>${formatCompact(run.tokens)}</span><//>` : null}
       ${run.cost_usd !== null && run.cost_usd !== undefined && html`<${Fact} name="Cost">${formatCost(run.cost_usd)}<//>`}
-      ${Object.entries(run.tags ?? {}).map(([key, value]) => html`<${Fact} name=${key}>${value}<//>`)}
+      <${Tags} tags=${Object.entries(run.tags ?? {})} />
       ${run.parent_run_id && html`<${Fact} name="Part of"><${Link} to=${runAddress(run.parent_run_id, run.parent_decision_id ?? undefined)} needs=${runPath(run.parent_run_id)}>${run.parent_run_id}<//><//>`}
       ${run.lost_records > 0 && html`<${Fact} name="Lost">${counted(run.lost_records, 'record')}<//>`}
     </dl>
@@ -43,6 +46,13 @@ export function RunHead({ run, decisions, problems, isLive, contrast, isComparin
 
 function Fact({ name, children }) {
   return html`<div class="fact"><dt>${name}</dt><dd>${children}</dd></div>`;
+}
+
+function Tags({ tags }) {
+  const [isOpen, setOpen] = useState(false);
+  const shown = isOpen ? tags : tags.slice(0, TAGS_SHOWN);
+  return html`${shown.map(([key, value]) => html`<${Fact} name=${key}><span class="fact-tag" title=${value}>${value}</span><//>`)}
+    ${tags.length > shown.length && html`<${Fact} name="Tags"><button class="link-button" onClick=${() => setOpen(true)}>${tags.length - shown.length} more</button><//>`}`;
 }
 
 function successRate({ successful_decisions: good, failed_decisions: bad }) {

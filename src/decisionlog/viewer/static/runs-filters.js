@@ -71,13 +71,13 @@ function StatusFilter({ chosen, counts, onChange }) {
 
 function GoalFilter({ value, onChange }) {
   const { data } = useDocument('/api/goals');
-  const goals = (data?.goals ?? []).slice(0, 500);
+  const goals = (data?.goals ?? []).filter((goal) => goal.goal_id).slice(0, 500);
   const isListed = !value || goals.some((goal) => goal.goal_id === value);
   return html`<label class="field"><span class="unseen">Goal</span>
     <select value=${value} onChange=${(event) => onChange(event.currentTarget.value)}>
       <option value="" selected=${!value}>All goals</option>
       ${!isListed && html`<option value=${value} selected>${value}</option>`}
-      ${goals.map((goal) => html`<option value=${goal.goal_id} selected=${goal.goal_id === value}>${goal.goal_id || '(no goal)'} (${formatCount(goal.runs)})</option>`)}
+      ${goals.map((goal) => html`<option value=${goal.goal_id} selected=${goal.goal_id === value}>${goal.goal_id} (${formatCount(goal.runs)})</option>`)}
     </select>
   </label>`;
 }

@@ -41,7 +41,8 @@ export function RunsPage({ params }) {
   const rowHeight = isNarrow ? 84 : 48;
   const total = list.length;
   const { first, last, scrollTo } = useWindow(body, total, rowHeight);
-  const now = useNow(1000);
+  const isSomeRunning = range(first, last).some((index) => list.rowAt(index)?.status === 'running');
+  const now = useNow(isSomeRunning ? 1000 : null);
   const [cursor, setCursor] = useState(() => places.get(address)?.cursor ?? null);
 
   useEffect(() => list.need(Math.max(0, first - AHEAD), last + AHEAD), [list, first, last, list.total, list.version]);
