@@ -153,9 +153,10 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """The demo, as a user would run it, and a look at what it left; arguments go to the demo."""
-    session.install(".[cli]")
+    session.install(".[cli,viewer]")
     traces = Path(session.create_tmp(), "traces").absolute()
     shutil.rmtree(traces, ignore_errors=True)
     session.run("decisionlog", "demo", f"--out={traces}", *session.posargs)
     session.run("decisionlog", "ls", str(traces))
     session.run("decisionlog", "check", str(traces))
+    session.run("decisionlog", "report", "last", f"--out={traces / 'report.html'}", str(traces))
