@@ -124,3 +124,27 @@ export function parentsOf(outline, id) {
   }
   return [];
 }
+
+/**
+ * How busy the run was over its time: for each of `bins` equal parts, how many decisions ran at most
+ * at once (only those with none inside, so that nothing counts twice), and how many failed.
+ */
+export function activityOf(outline, length, bins) {
+  const edges = new Float64Array(bins + 1);
+  const failed = new Float64Array(bins);
+  const binOf = (ms) => Math.max(0, Math.min(bins - 1, Math.floor((ms / length) * bins)));
+  for (const { row, size } of outline) {
+    const start = row.start_ms ?? 0;
+    const end = start + (row.latency_ms ?? 0);
+    if (row.state === 'failure') failed[binOf(end)] += 1;
+    if (size > 0) continue;
+    edges[binOf(start)] += 1;
+    edges[binOf(end) + 1] -= 1;
+  }
+  const active = [];
+  for (let i = 0, now = 0; i < bins; i += 1) {
+    now += edges[i];
+    active.push(now);
+  }
+  return { active, failed: Array.from(failed) };
+}

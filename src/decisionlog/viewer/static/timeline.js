@@ -6,9 +6,13 @@ import { useKeys } from './keyboard.js';
 import { Empty } from './parts.js';
 import { scroller, useIsNarrow, useNow, useWindow } from './scrolling.js';
 import { TimeAxis } from './time-axis.js';
+import { TimeOverview } from './time-overview.js';
 import { lengthOf, nextFailure, outlineOf, parentsOf, visibleRows } from './timeline-model.js';
 import { TimelineRow } from './timeline-row.js';
 import { TimelineTools } from './timeline-tools.js';
+
+/** Fewer than this are seen at a glance anyway. */
+const OVERVIEW_FROM = 30;
 
 const NO_FILTER = { failedOnly: false, node: '', text: '' };
 
@@ -95,6 +99,7 @@ export function Timeline({ run, decisions, chosen, onOpen }) {
   return html`<section class="timeline" aria-labelledby="timeline-title">
     <div class="timeline-top">
       <${TimelineTools} decisions=${decisions} filter=${filter} onFilter=${setFilter} shown=${shown} outline=${outline} folded=${folded} onFold=${setFolded} isZoomed=${zoom !== null} onWhole=${() => setZoom(null)} follow=${follow} />
+      ${decisions.length >= OVERVIEW_FROM && html`<div class="overview-line"><${TimeOverview} outline=${outline} length=${whole.to} span=${span} /></div>`}
       <${TimeAxis} span=${span} whole=${whole} onZoom=${setZoom} />
     </div>
     ${rows.length === 0 && html`<${Empty} title="No decision fits"><p><button class="button" onClick=${() => setFilter(NO_FILTER)}>Clear the filter</button></p><//>`}
