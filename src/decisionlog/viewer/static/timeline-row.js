@@ -41,10 +41,12 @@ function Bar({ row, from, to, end, isRunning, trackWidth }) {
   if (start > to || stop < from) {
     return html`<span class="track"><span class=${classes('bar-label faint', start > to && 'is-left')} style=${start > to ? { right: '0' } : { left: '0' }}>${start > to ? `${formatOffset(start)} →` : `← ${formatOffset(start)}`}</span></span>`;
   }
-  // The label stands behind the bar, or before it where there is no room behind.
-  const isBefore = (1 - right / 100) * trackWidth < LABEL_PX;
+  // The label stands behind the bar, or before it, or, where there is room in neither place, over its end.
+  const isBehind = (1 - right / 100) * trackWidth >= LABEL_PX;
+  const isOver = !isBehind && (left / 100) * trackWidth < LABEL_PX;
+  const place = isBehind ? { left: `calc(${right}% + 8px)` } : isOver ? { right: '0' } : { right: `calc(${100 - left}% + 6px)` };
   return html`<span class="track">
     <span class=${`bar bar-${row.state}`} style=${{ left: `min(${left}%, 100% - 3px)`, width: `max(3px, ${Math.max(0, right - left)}%)` }}></span>
-    <span class="bar-label" style=${isBefore ? { right: `calc(${100 - left}% + 6px)` } : { left: `calc(${right}% + 8px)` }}>${label}</span>
+    <span class=${classes('bar-label', isOver && 'is-over')} style=${place}>${label}</span>
   </span>`;
 }
