@@ -140,6 +140,6 @@ def test_what_the_viewer_takes(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks.viewer", *args]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
-    for row in ("the first page of the list", "all runs read", "the run", "its last decision"):
-        assert f"\n{row} " in done.stdout
+    for told in ("the first page of the list", "all runs read", "the run", "its last decision"):
+        assert f"\n{told} " in done.stdout
     assert list(tmp_path.iterdir()) == []
