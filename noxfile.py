@@ -72,7 +72,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Both type checkers, strict, on the package and on typed examples of its use."""
-    session.install(".[cli,analysis]", *group("types"))
+    session.install(".[cli,analysis,viewer]", *group("types"))
     session.run("mypy")
     session.run("pyright")
 
@@ -80,11 +80,13 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The tests, on each Python, and their coverage on the first; arguments go to pytest."""
-    session.install(".[cli,analysis]", *group("tests"))
+    session.install(".[cli,analysis,viewer]", *group("tests"))
+    session.env.setdefault("DECISIONLOG_SCREENSHOTS", str(Path(".nox", "screenshots").absolute()))
     if session.posargs:
         session.run("pytest", *session.posargs)
     elif session.python != PYTHONS[0]:
-        session.run("pytest", *PARALLEL, "--ignore=tests/faults")
+        once = ["--ignore=tests/faults", "--ignore=tests/viewer/browser"]  # whatever the Python
+        session.run("pytest", *PARALLEL, *once)
     else:
         shutil.rmtree(MEASURED, ignore_errors=True)
         MEASURED.mkdir(parents=True)
@@ -108,7 +110,7 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def spark(session: nox.Session) -> None:
     """The analysis of many runs once more, on Spark beside DuckDB. It needs Java."""
-    session.install(".[cli,analysis]", *group("spark"))
+    session.install(".[cli,analysis,viewer]", *group("spark"))
     session.run(
         "pytest", "--quiet", *(session.posargs or ["tests/analysis", "-k", "spark or engines"])
     )
@@ -119,7 +121,7 @@ def faults(session: nox.Session) -> None:
     """The fault suite at its full size (`DECISIONLOG_FAULTS=short`: a short form), and a table of
     its figures; arguments go to pytest.
     """
-    session.install(".[cli,analysis]", *group("faults"))
+    session.install(".[cli,analysis,viewer]", *group("faults"))
     figures = Path(session.create_tmp(), "faults.jsonl").absolute()
     figures.write_bytes(b"")
     session.env["DECISIONLOG_FAULTS"] = os.environ.get("DECISIONLOG_FAULTS", "full")
@@ -133,7 +135,7 @@ def faults(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """The documentation, into docs/_build/html; a warning is an error."""
-    session.install(".[cli,analysis]", *group("docs"))
+    session.install(".[cli,analysis,viewer]", *group("docs"))
     shutil.rmtree("docs/_build", ignore_errors=True)
     session.run(
         *("sphinx-build", "--quiet", "--fail-on-warning", "--keep-going", "--builder=html"),
@@ -154,9 +156,10 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """The demo, as a user would run it, and a look at what it left; arguments go to the demo."""
-    session.install(".[cli]")
+    session.install(".[cli,viewer]")
     traces = Path(session.create_tmp(), "traces").absolute()
     shutil.rmtree(traces, ignore_errors=True)
     session.run("decisionlog", "demo", f"--out={traces}", *session.posargs)
     session.run("decisionlog", "ls", str(traces))
     session.run("decisionlog", "check", str(traces))
+    session.run("decisionlog", "report", "last", f"--out={traces / 'report.html'}", str(traces))

@@ -158,3 +158,14 @@ def test_what_is_not_measured_says_why() -> None:
     assert measured.holds is None
     assert "| not measured |" in table([measured])
     assert "eliot is not installed" in table([measured])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_the_viewer_takes(tmp_path: Path) -> None:
+    args = ("--runs", "30", "--decisions", "50", "--directory", str(tmp_path))
+    command = [sys.executable, "-m", "benchmarks.viewer", *args]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stderr) == (0, "")
+    for told in ("the first page of the list", "all runs read", "the run", "its last decision"):
+        assert f"\n{told} " in done.stdout
+    assert list(tmp_path.iterdir()) == []

@@ -246,6 +246,13 @@ class Run(Struct, frozen=True, omit_defaults=True):
         """The decision with this id, if the run holds it."""
         return next((d for d in self.decisions if d.id == decision_id), None)
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows the run: what happened, why, and its decisions."""
+        # Imported here, for what shows a run is no part of the core, and most programs show none.
+        from decisionlog.viewer.notebook import run_html
+
+        return run_html(self)
+
 
 class RunCheck(Struct, frozen=True):
     """What verifying a run file came to. `torn_bytes` at its end are an unfinished record of a run
@@ -270,8 +277,11 @@ class RunSummary(Struct, frozen=True):
     duration_ms: float | None = None
     decision_count: int = 0
     success_rate: float | None = None
+    total_tokens: int = 0
     problem_count: int = 0
     narrative: str = ""
+    goal_description: str = ""
+    tags: dict[str, str] = {}
     key_decisions: list[str] = []
     critical_problems: list[str] = []
     warnings: list[str] = []

@@ -75,6 +75,11 @@ class Scanner:
         """How many bytes there are after the last newline."""
         return self._passed_over + len(self._rest)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether there were lines without a checksum, of which only `finish` can tell."""
+        return bool(self._unsealed)
+
     def feed(self, data: bytes) -> list[AnyRecord]:
         """The records in the lines that are complete now."""
         found: list[AnyRecord] = []
@@ -285,6 +290,7 @@ def summarize(run: Run) -> RunSummary:
         run_id=run.id,
         decision_count=run.metrics.total_decisions,
         success_rate=run.metrics.success_rate,
+        total_tokens=run.metrics.total_tokens,
         **_shared(run, RunSummary),
         **_digest(run.decisions, run.problems).highlights(),
     )
@@ -298,6 +304,7 @@ def summary(run_id: str, started: RunStarted, ended: RunEnded) -> RunSummary:
         started_at=started.timestamp,
         decision_count=ended.metrics.total_decisions,
         success_rate=ended.metrics.success_rate,
+        total_tokens=ended.metrics.total_tokens,
         **told,
     )
 

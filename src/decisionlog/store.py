@@ -101,6 +101,14 @@ class RunStore:
         """
         return await self._do(self._summary, run_id)
 
+    def summary_blocking(self, run_id: str) -> RunSummary:
+        """The run at a glance, for code on no event loop.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+        """
+        return self._inside(self._summary, (run_id,))
+
     async def check(self, run_id: str) -> RunCheck:
         """Verify the checksums and sequence numbers of a run's file.
 
@@ -163,7 +171,7 @@ class RunStore:
                     break
                 if not data:
                     # Once more after the writer is gone: it may have written until then.
-                    live = await self._do(self._is_live, file, scanner)
+                    live = await self._do(is_live, self, file, scanner)
                     if live:
                         await anyio.sleep(poll_interval)
             for record in scanner.finish():
@@ -236,7 +244,7 @@ class RunStore:
             for _ in range(2):  # its writer may have ended it between the two looks, and gone
                 for data in blocks(file):
                     take(scanner.feed(data))
-                live = scanner.ended is None and self._is_live(file, scanner)
+                live = scanner.ended is None and is_live(self, file, scanner)
                 if live:
                     break
         take(scanner.finish())
@@ -325,19 +333,6 @@ class RunStore:
             return datetime.fromtimestamp((self._runs / f"{run_id}.jsonl").stat().st_mtime, UTC)
         return datetime.fromtimestamp(0, UTC)
 
-    def _is_live(self, file: IO[bytes], scanner: Scanner) -> bool:
-        """Whether someone may still write to a run that has not ended."""
-        started = scanner.started
-        if started is None:  # any writer may have made the file and be about to begin
-            locks = self._writers.glob("*.lock")
-            alive = (liveness.is_alive(self._writers, lock.stem) for lock in locks)
-            return not scanner.lines and any(alive)
-        if started.host != HOST:
-            age = time.time() - os.fstat(file.fileno()).st_mtime
-            return self.stale_after is None or age <= self.stale_after.total_seconds()
-        is_name = RUN_ID.fullmatch(started.writer) is not None
-        return is_name and liveness.is_alive(self._writers, started.writer)
-
     def _evaluate(self, run_id: str, decision_id: str, evaluation: Evaluation) -> None:
         if self._load(run_id).decision(decision_id) is None:
             raise DecisionNotFoundError(f"run {run_id} has no decision {decision_id!r:.40}")
@@ -369,3 +364,16 @@ class RunStore:
         if not dry_run:
             liveness.clear(self._writers)
         return removed
+
+
+def is_live(store: RunStore, file: IO[bytes], scanner: Scanner) -> bool:
+    """Whether someone may still write to a run that has not ended, as far as it was read."""
+    writers, started = store.path / "writers", scanner.started
+    if started is None:  # any writer may have made the file and be about to begin
+        alive = (liveness.is_alive(writers, lock.stem) for lock in writers.glob("*.lock"))
+        return not scanner.lines and any(alive)
+    if started.host != HOST:
+        age = time.time() - os.fstat(file.fileno()).st_mtime
+        return store.stale_after is None or age <= store.stale_after.total_seconds()
+    is_name = RUN_ID.fullmatch(started.writer) is not None
+    return is_name and liveness.is_alive(writers, started.writer)

@@ -31,7 +31,14 @@ def test_it_shows_the_runs_a_failure_and_the_way_on(
     assert "    ● " in why.replace("│", " ")
     assert "✗ critical " in why
     commands = re.findall(r"^  python -m decisionlog (\w+.*?)  +\S", result.stdout, re.MULTILINE)
-    assert [command.split()[0] for command in commands] == ["check", "tail", "ls", "show", "why"]
+    names = [command.split()[0] for command in commands]
+    assert names == ["view", "check", "tail", "ls", "show", "why"]
+    view, *commands = commands
+    assert view.endswith(" 'my traces'")
+    with started("view", tmp_path / "my traces", "--no-open", "--port=0") as viewer:
+        assert viewer.stdout is not None
+        assert "my traces at http://127.0.0.1:" in viewer.stdout.readline()
+        viewer.terminate()
     monkeypatch.chdir(tmp_path)
     for command in commands:
         assert command.endswith(" 'my traces'")

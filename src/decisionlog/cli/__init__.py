@@ -1,4 +1,5 @@
-"""The command line: `decisionlog ls`, `show`, `why`, `diff`, `tail`, `check`, `prune`, `demo`.
+"""The command line: `decisionlog ls`, `show`, `why`, `diff`, `tail`, `check`, `prune`, `view`,
+`report`, `demo`.
 
 ```
 app ──> select     which directory, which run
@@ -7,6 +8,7 @@ app ──> select     which directory, which run
     ──> why, diff  why one failed, and how two differ
     ──> live       one run while it goes on
     ──> pruning    which runs to remove
+    ──> viewing    the viewer, and reports
     ──> showcase   the demo: its progress, and what it left
          └──> look, text, output    how things look, read and reach the terminal
 ```

@@ -26,7 +26,7 @@ from decisionlog import (
     RunSummary,
     __version__,
 )
-from decisionlog.cli import arguments, listing, live, many, pruning, select, story
+from decisionlog.cli import arguments, listing, live, many, pruning, select, story, viewing
 from decisionlog.cli.decision import Depth
 from decisionlog.cli.look import fitting
 from decisionlog.cli.output import hush, put_json, put_json_line, say, stdout
@@ -365,5 +365,5 @@ def demo(ctx: click.Context, runs: int, seed: int, out: str, as_json: bool) -> N
         ctx.exit(NOT_WELL)
 
 
-for command in many.COMMANDS:
+for command in (*many.COMMANDS, viewing.view, viewing.report):
     program.add_command(command)

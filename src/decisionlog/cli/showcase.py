@@ -97,6 +97,7 @@ def review(report: DemoReport, screen: Screen, *, program: str) -> Iterator[Text
     yield Text("\nLook further", STRONG)
     place = _quoted(report.directory)
     commands = {
+        f"view {place}": "see in the browser why it failed, and what the agent chose from",
         f"check {place}": "is every record whole and in its place?",
         f"tail {place}": "follow the newest run while an agent is at work",
         f"ls {place}": "all runs, the newest first",

@@ -1,0 +1,311 @@
+"""One run file, read once and then only as far as it has grown."""
+
+from __future__ import annotations
+
+import os
+import time
+from datetime import datetime
+from threading import Lock
+from typing import IO, Any
+
+import msgspec
+from msgspec.structs import replace
+
+from decisionlog.digest import Digest
+from decisionlog.errors import DecisionNotFoundError, ReadError, RunNotFoundError
+from decisionlog.files import BLOCK, open_ours
+from decisionlog.model import Decision, Outcome, Problem, RunMetrics, RunStatus
+from decisionlog.reading import Scanner, assemble
+from decisionlog.records import (
+    RUN_ID,
+    AnyRecord,
+    Choice,
+    Evaluated,
+    Gap,
+    RunEnded,
+    RunStarted,
+    started_at,
+)
+from decisionlog.store import RunStore, is_live
+from decisionlog.viewer.documents import (
+    DecisionDocument,
+    DecisionRow,
+    RunDocument,
+    RunHead,
+    decision_row,
+    run_document,
+    run_head,
+    with_outcome,
+    worst,
+)
+
+Span = tuple[int, int]
+
+_AGAIN_S = 2.0
+"""How often to ask whether the writer is alive of a file that has to be read whole for that."""
+
+
+class _DisorderError(Exception):
+    """The file is not one of those that can be followed record by record."""
+
+
+class TrackedRun:
+    """A run file as far as it has been read: the rows, and where the lines of each decision lie.
+
+    What no recorder of ours writes (no checksums, an outcome before its decision) is read whole
+    each time instead. Its methods block, and may be called from any thread.
+    """
+
+    def __init__(self, store: RunStore, run_id: str) -> None:
+        self.run_id = run_id
+        self._store = store
+        self._lock = Lock()
+        self._follows = True
+        self._version = (0, 0, 0)
+        self._looked_at = 0.0
+        self._whole_status = RunStatus.RUNNING
+        self._seq = 0  # goes on when the file is another one, so that all of it has changed
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._scanner = Scanner()
+        self._digest = Digest()
+        self._inode = -1
+        self._offset = 0
+        self._live = False
+        self._rows: dict[str, DecisionRow] = {}
+        self._open: dict[str, Decision] = {}
+        self._spans: dict[str, list[Span]] = {}
+        self._children: dict[str, list[str]] = {}
+        self._problems: list[tuple[int, Problem]] = []
+        self._cost: float | None = None
+        self._unknown = 0
+
+    @property
+    def size(self) -> int:
+        """How many rows it holds."""
+        return len(self._rows)
+
+    def document(self, after: int = 0) -> RunDocument:
+        """The run, or what has changed after a record.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+        """
+        with self._lock:
+            self._catch_up()
+            if not self._follows:
+                return run_document(self._store.load_blocking(self.run_id), self._seq)
+            rows = self._rows.values()
+            changed = [row for row in rows if row.seq > after] if after else list(rows)
+            problems = [problem for seq, problem in self._problems if seq > after]
+            return RunDocument(self._head(), changed, problems, self._seq)
+
+    def standing(self) -> tuple[int, RunStatus]:
+        """How far it goes now, and how it stands.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+        """
+        with self._lock:
+            self._catch_up()
+            return self._seq, self._status()
+
+    def decision(self, decision_id: str) -> DecisionDocument:
+        """A decision, whole, from its own lines.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+            DecisionNotFoundError: the run has no such decision.
+        """
+        with self._lock:
+            self._catch_up()
+            if self._follows:
+                spans = self._spans.get(decision_id)
+                if spans is None:
+                    raise self._unheard_of(decision_id)
+                lines = self._lines(spans)
+                children = self._children.get(decision_id, [])
+                scanner = Scanner()
+                records = [record for line in lines for record in scanner.feed(line)]
+                run = assemble(self.run_id, scanner, records + self._evaluations(decision_id))
+            else:
+                lines = []
+                run = self._store.load_blocking(self.run_id)
+                children = [each.id for each in run.decisions if each.parent_id == decision_id]
+        decision = run.decision(decision_id)
+        if decision is None:
+            raise self._unheard_of(decision_id)
+        problems = [each for each in run.problems if each.decision_id == decision_id]
+        return DecisionDocument(decision, problems, [_as_json(line) for line in lines], children)
+
+    # ------------------------------------------------------------------ reading on
+
+    def _catch_up(self) -> None:
+        try:
+            with self._opened() as file:
+                about = os.fstat(file.fileno())
+                if not self._follows:
+                    self._look_again(about)
+                    return
+                if about.st_ino != self._inode or about.st_size < self._offset:
+                    self._start_over()
+                    self._inode = about.st_ino
+                for _ in range(2):  # its writer may have ended it between the two looks, and gone
+                    self._read_on(file)
+                    self._live = self._scanner.ended is None and is_live(
+                        self._store, file, self._scanner
+                    )
+                    if self._live:
+                        break
+        except _DisorderError:
+            self._start_over()
+            self._follows = False
+            self._catch_up()
+
+    def _look_again(self, about: os.stat_result) -> None:
+        """At a file that is read whole: when it has changed, or its writer may be gone."""
+        version = (about.st_ino, about.st_size, about.st_mtime_ns)
+        now = time.monotonic()
+        if version != self._version:
+            self._seq += 1
+        elif self._whole_status != RunStatus.RUNNING or now - self._looked_at < _AGAIN_S:
+            return
+        self._version, self._looked_at = version, now
+        self._whole_status = self._store.summary_blocking(self.run_id).status
+
+    def _read_on(self, file: IO[bytes]) -> None:
+        file.seek(self._offset)
+        scanner, start = self._scanner, self._offset - self._scanner.torn_bytes
+        while data := file.read(BLOCK):
+            self._offset += len(data)
+            position = 0
+            while (end := data.find(b"\n", position) + 1) > 0:
+                found = scanner.feed(data[position:end])
+                stop = self._offset - len(data) + end
+                for record in found:
+                    self._take(record, (start, stop - start))
+                if scanner.holds_back:
+                    raise _DisorderError
+                start, position = stop, end
+            scanner.feed(data[position:])
+
+    def _opened(self) -> IO[bytes]:
+        if not RUN_ID.fullmatch(self.run_id):
+            raise RunNotFoundError(f"{self.run_id!r:.120} is no run id")
+        directory = self._store.path / "runs"
+        if directory.is_symlink():
+            raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
+        try:
+            return open_ours(directory / f"{self.run_id}.jsonl")
+        except OSError as error:
+            what = "there is no run" if isinstance(error, FileNotFoundError) else "cannot read run"
+            raise RunNotFoundError(f"{what} {self.run_id} in {self._store.path}") from None
+
+    def _lines(self, spans: list[Span]) -> list[bytes]:
+        lines: list[bytes] = []
+        with self._opened() as file:
+            for offset, length in spans:
+                file.seek(offset)
+                lines.append(file.read(length))
+        return lines
+
+    def _evaluations(self, decision_id: str) -> list[AnyRecord]:
+        scanner, directory = Scanner(), self._store.path / "evaluations"
+        if directory.is_symlink():
+            raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
+        try:
+            with open_ours(directory / f"{self.run_id}.jsonl") as file:
+                found = scanner.feed(file.read()) + scanner.finish()
+        except OSError:
+            return []
+        return [
+            each
+            for each in found
+            if isinstance(each, Evaluated) and each.decision_id == decision_id
+        ]
+
+    def _take(self, record: AnyRecord, span: Span) -> None:
+        self._seq += 1
+        match record:
+            case Decision() if record.id not in self._rows:
+                self._digest.decided(record.node_id)
+                self._open[record.id] = record
+                self._rows[record.id] = decision_row(record, None, self._started_at, (), self._seq)
+                self._spans[record.id] = [span]
+                if record.parent_id is not None:
+                    self._children.setdefault(record.parent_id, []).append(record.id)
+            case Choice() if made := self._open.get(record.decision_id):
+                made = replace(
+                    made,
+                    chosen_option_id=record.chosen_option_id,
+                    reasoning=record.reasoning or made.reasoning,
+                )
+                self._open[made.id] = made
+                self._spans[made.id].append(span)
+                chosen = made.chosen_option
+                self._rows[made.id] = replace(
+                    self._rows[made.id],
+                    chosen_option_id=made.chosen_option_id,
+                    chosen=chosen.description if chosen is not None else None,
+                    seq=self._seq,
+                )
+            case Outcome() if made := self._open.pop(record.decision_id, None):
+                self._digest.came_out(made, record)
+                self._spans[made.id].append(span)
+                self._rows[made.id] = with_outcome(self._rows[made.id], record, self._seq)
+                if record.cost_usd is not None:
+                    self._cost = (self._cost or 0.0) + record.cost_usd
+            case Problem():
+                self._digest.problem(record.severity, record.description)
+                self._problems.append((self._seq, record))
+                if row := self._rows.get(record.decision_id or ""):
+                    self._spans[row.id].append(span)
+                    severity = worst([row.severity, record.severity])
+                    self._rows[row.id] = replace(
+                        row, problems=row.problems + 1, severity=severity, seq=self._seq
+                    )
+            case RunStarted() | RunEnded() | Gap():
+                pass
+            case dict():
+                self._unknown += 1
+            case _:  # out of order, or there twice
+                raise _DisorderError
+
+    # ------------------------------------------------------------------ what there is to say
+
+    @property
+    def _started_at(self) -> datetime | None:
+        started = self._scanner.started
+        return started.timestamp if started is not None else started_at(self.run_id)
+
+    def _status(self) -> RunStatus:
+        if not self._follows:
+            return self._whole_status
+        if self._scanner.ended is not None:
+            return self._scanner.ended.status
+        return RunStatus.RUNNING if self._live else RunStatus.INTERRUPTED
+
+    def _head(self) -> RunHead:
+        run = assemble(self.run_id, self._scanner, [], self._status())
+        metrics: RunMetrics = self._digest.metrics()
+        ended = self._scanner.ended
+        narrative = ended.narrative if ended is not None else ""
+        return replace(
+            run_head(run),
+            metrics=metrics,
+            tokens=metrics.total_tokens,
+            cost_usd=self._cost,
+            unknown_records=self._unknown,
+            narrative=narrative or self._digest.narrative(self._status()),
+        )
+
+    def _unheard_of(self, decision_id: str) -> DecisionNotFoundError:
+        return DecisionNotFoundError(f"run {self.run_id} has no decision {decision_id!r:.120}")
+
+
+def _as_json(line: bytes) -> Any:
+    try:
+        return msgspec.json.decode(line)
+    except msgspec.DecodeError:
+        return line.decode(errors="backslashreplace")
