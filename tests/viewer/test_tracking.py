@@ -60,6 +60,9 @@ def records(draw: st.DrawFn) -> list[dict[str, Any]]:
                 found.append({"type": "from_the_future", "run_id": "made", "seq": seq})
     if draw(st.booleans()):
         found.append(runfiles.ended(len(found) + 1))
+    if len(found) > 4 and draw(st.integers(0, 3)) == 0:  # one comes late
+        at = draw(st.integers(1, len(found) - 2))
+        found[at], found[at + 1] = found[at + 1], found[at]
     return found
 
 
@@ -155,3 +158,28 @@ def test_a_file_that_is_cut_short_is_read_anew(traces: Path) -> None:
     path.unlink()
     with pytest.raises(RunNotFoundError):
         tracked.document()
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ["started", "problem", "decision", "outcome"],
+        ["started", "outcome", "decision", "problem"],
+        ["started", "decision", "outcome", "outcome", "problem"],
+        ["started", "decision", "decision", "outcome"],
+    ],
+)
+def test_records_in_an_odd_order(traces: Path, order: list[str]) -> None:
+    made = {
+        "started": lambda seq: runfiles.started(),
+        "decision": lambda seq: runfiles.decided(0, seq),
+        "outcome": lambda seq: runfiles.came_out(0, seq),
+        "problem": lambda seq: problem(0, seq, "critical"),
+    }
+    lines = [runfiles.sealed(made[kind](seq)) for seq, kind in enumerate(order, 1)]
+    runfiles.write(traces, "made", *lines)
+    store = RunStore(traces)
+    tracked = TrackedRun(store, "made")
+    assert bare(tracked.document()) == whole(store)
+    [row] = tracked.document().decisions
+    assert (row.state, row.problems) == ("success", order.count("problem"))

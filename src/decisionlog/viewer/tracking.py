@@ -52,8 +52,8 @@ class _DisorderError(Exception):
 class TrackedRun:
     """A run file as far as it has been read: the rows, and where the lines of each decision lie.
 
-    What no recorder of ours writes (no checksums, an outcome before its decision) is read whole
-    each time instead. Its methods block, and may be called from any thread.
+    What no recorder of ours writes (no checksums, records out of order) is read whole each time
+    instead. Its methods block, and may be called from any thread.
     """
 
     def __init__(self, store: RunStore, run_id: str) -> None:
@@ -78,6 +78,8 @@ class TrackedRun:
         self._spans: dict[str, list[Span]] = {}
         self._children: dict[str, list[str]] = {}
         self._problems: list[tuple[int, Problem]] = []
+        self._foretold: set[str] = set()  # decisions of which there is no more than a problem
+        self._last = 0
         self._cost: float | None = None
         self._unknown = 0
 
@@ -227,8 +229,12 @@ class TrackedRun:
 
     def _take(self, record: AnyRecord, span: Span) -> None:
         self._seq += 1
+        if isinstance(record, (Decision, Problem)):
+            if record.seq < self._last:
+                raise _DisorderError
+            self._last = record.seq
         match record:
-            case Decision() if record.id not in self._rows:
+            case Decision() if record.id not in self._rows and record.id not in self._foretold:
                 self._digest.decided(record.node_id)
                 self._open[record.id] = record
                 self._rows[record.id] = decision_row(record, None, self._started_at, (), self._seq)
@@ -265,6 +271,8 @@ class TrackedRun:
                     self._rows[row.id] = replace(
                         row, problems=row.problems + 1, severity=severity, seq=self._seq
                     )
+                elif record.decision_id is not None:
+                    self._foretold.add(record.decision_id)
             case RunStarted() | RunEnded() | Gap():
                 pass
             case dict():

@@ -21,7 +21,8 @@ from tests.cli.recorded import Recorded
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
 # Longer than anything should take, for machines that are busy with other things as well.
-playwright.expect.set_options(timeout=20_000)
+PATIENCE_MS = 60_000
+playwright.expect.set_options(timeout=PATIENCE_MS)
 
 ADDRESS = re.compile(r"http://\S+:\d+/\?token=\S+")
 LOOPBACK = re.compile(r"(https?|wss?)://(127\.0\.0\.1|localhost|\[::1\])[:/]")
@@ -154,7 +155,7 @@ def open_page(browser: Any) -> Iterator[Open]:
 
     def enter(address: str, width: int = 1280, height: int = 860, **options: Any) -> Watched:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         watched = Watched(context.new_page())
         pages.append(watched)

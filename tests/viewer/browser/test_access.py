@@ -20,7 +20,7 @@ PAGES = {
     "run": ("#/runs/{a}", ".timeline"),
     "decision": ("#/runs/{a}?decision={decision}", ".option"),
     "goals": ("#/goals", ".goal-link"),
-    "goal": ("#/goals/{goal}", ".block"),
+    "goal": ("#/goals/{goal}", ".place"),
     "compare": ("#/compare?a={a}&b={b}", "[data-divergence]"),
 }
 
@@ -62,7 +62,8 @@ def problems(page: Any) -> Iterator[str]:
 def test_every_page_is_legible(
     viewer: Viewer, open_page: Open, names: dict[str, str], screenshots: Path, theme: str
 ) -> None:
-    page = open_page(viewer.entrance, color_scheme=theme).page
+    # Without motion: what is fading in has no contrast yet.
+    page = open_page(viewer.entrance, color_scheme=theme, reduced_motion="reduce").page
     for name, (address, landmark) in PAGES.items():
         if name == "goal":
             pytest.importorskip("duckdb")
@@ -85,7 +86,7 @@ def test_every_page_is_legible(
 def test_the_help_and_a_filtered_timeline_are_legible(
     viewer: Viewer, open_page: Open, names: dict[str, str]
 ) -> None:
-    page = open_page(viewer.entrance).page
+    page = open_page(viewer.entrance, reduced_motion="reduce").page
     page.goto(viewer.base + "#/runs/{a}".format(**names))
     expect(page.locator(".timeline")).to_be_visible()
     page.keyboard.press("n")
