@@ -363,7 +363,7 @@ def test_pending_decisions_are_no_failures() -> None:
         for step in range(5):
             agent.leave_open(f"Step {step} of the plan", "a")
 
-    found = explain(record(script))
+    found = explain(record(script, narrative=""))
     assert found.causes == []
     assert "nothing recorded says why" in found.headline
     assert found.pending == [f"dec_{n}" for n in range(5)]
@@ -559,3 +559,13 @@ def test_it_reads_as_text_and_as_json() -> None:
     assert msgspec.json.decode(msgspec.json.encode(found), type=FailureExplanation) == found
     with pytest.raises(AttributeError):
         found.causes = []  # type: ignore[misc]
+
+
+def test_what_the_agent_said_at_its_end_is_told_where_nothing_else_is_known() -> None:
+    def script(agent: Agent) -> None:
+        agent.decide("Call")
+
+    found = explain(record(script, narrative="The customer hung up"))
+    assert found.causes == []
+    assert found.headline == "The run failed. As told at its end: The customer hung up"
+    assert str(found).count("The customer hung up") == 1

@@ -32,6 +32,12 @@ _KEPT = 50
 """How many causes there are at most."""
 _TOLD = 6
 _WELL = (RunStatus.COMPLETED, RunStatus.RUNNING)
+_ENDED = {
+    RunStatus.FAILED: "failed",
+    RunStatus.STUCK: "got stuck",
+    RunStatus.CANCELLED: "was cancelled",
+    RunStatus.INTERRUPTED: "was interrupted",
+}
 
 
 class FailureExplanation(Struct, frozen=True):
@@ -131,13 +137,15 @@ def _headline(run: Run, causes: list[Cause]) -> str:
             return f"The run completed. On the way: {first}{more}"
         case RunStatus.RUNNING:
             return f"The run is in progress. So far: {first or 'nothing went wrong'}"
+        case _ if not causes and run.narrative and not is_generated(run.narrative):
+            return f"The run {_ENDED[run.status]}. As told at its end: {plain(run.narrative, 400)}"
         case _ if not causes:
-            return f"The run is {run.status}, and nothing recorded says why: {_ended(run)}"
+            return f"The run {_ENDED[run.status]}, and nothing recorded says why: {_last(run)}"
         case _:
             return first
 
 
-def _ended(run: Run) -> str:
+def _last(run: Run) -> str:
     if not run.decisions:
         return "no decision was recorded and no problem was reported."
     last = run.decisions[-1]
@@ -173,7 +181,8 @@ def _caveats(run: Run) -> Iterator[str]:
 def _explanation(found: FailureExplanation) -> Iterator[str]:
     yield f"{plain(found.goal_id) or '(no goal)'} {found.status}: {found.run_id}"
     yield found.headline
-    if found.narrative and not is_generated(found.narrative):
+    told_above = not found.causes and found.status in _ENDED
+    if found.narrative and not is_generated(found.narrative) and not told_above:
         yield f"As told at its end: {plain(found.narrative, 400)}"
     if found.causes:
         yield "Candidate causes, the strongest evidence first:"
