@@ -85,7 +85,8 @@ def test_it_agrees_with_reading_it_whole_wherever_it_is_cut(
     made: list[dict[str, Any]], cuts: Sequence[float], sealed: bool, data: st.DataObject
 ) -> None:
     text = b"".join(map(runfiles.sealed if sealed else runfiles.plain, made))
-    if text and data.draw(st.booleans(), "damaged"):
+    # Without checksums it would not be noticed, and a time that does not read becomes that of now.
+    if sealed and data.draw(st.booleans(), "damaged"):
         at = data.draw(st.integers(0, len(text) - 1), "at")
         text = text[:at] + b"#" + text[at + 1 :]
     with tempfile.TemporaryDirectory() as folder:
