@@ -184,3 +184,17 @@ def test_records_in_an_odd_order(traces: Path, order: list[str]) -> None:
     assert bare(tracked.document()) == whole(store)
     [row] = tracked.document().decisions
     assert (row.state, row.problems) == ("success", order.count("problem"))
+
+
+def test_a_line_that_comes_in_two_pieces_is_found_again(traces: Path) -> None:
+    told = [runfiles.started(), problem(3, 2, "minor"), runfiles.decided(0, 3)]
+    lines = [runfiles.sealed(record) for record in told]
+    whole_text = b"".join(lines)
+    path = runfiles.write(traces, "made", whole_text[:-20])
+    tracked = TrackedRun(RunStore(traces), "made")
+    first = tracked.document()
+    assert (len(first.decisions), len(first.problems)) == (0, 1)
+    path.write_bytes(whole_text)
+    then = tracked.document(first.seq)
+    assert (len(then.decisions), then.problems) == (1, [])
+    assert tracked.decision("dec_0").records[0]["seq"] == 3
