@@ -30,6 +30,12 @@ _STILL_S = 2.0
 """But no sooner than this."""
 _LIVE_S = 0.2
 """For how long runs in progress are read at a time."""
+_SETTLED_NS = 10**10
+"""A run whose process seems to have died, but whose file changed less than this ago, may be one of
+which nothing but the file is there yet, or that is being copied: it is read again too."""
+_TICK_NS = 10**9
+"""A directory that changed less than this ago may change again without its time telling so: file
+systems count it in steps, some of milliseconds, some of a second."""
 
 _SORTS: dict[str, Callable[[RunRow], Any]] = {
     "started": lambda row: row.started_at,
@@ -101,7 +107,8 @@ class RunIndex:
     """A row for every run of a directory, the newest first.
 
     `refresh` brings it up to date, some runs at a time; it blocks, and may be called from any
-    thread. Once a run has ended its file is not looked at again.
+    thread. Once a run has ended its file is not looked at again, so one that is replaced by another
+    of the same name keeps its row.
     """
 
     def __init__(self, store: RunStore) -> None:
@@ -196,7 +203,8 @@ class RunIndex:
             names = os.listdir(self._directory)
         except OSError:  # it is gone, or not there yet
             changed_at, names = -1, []
-        self._changed_at = changed_at
+        settled = time.time_ns() - changed_at > _TICK_NS
+        self._changed_at = changed_at if settled else -1
         stems = (name[: -len(_ENDING)] for name in names if name.endswith(_ENDING))
         there = set(filter(RUN_ID.fullmatch, stems))
         gone = self._rows.keys() - there
@@ -240,7 +248,7 @@ class RunIndex:
                 self._live.pop(run_id, None)
                 continue
             self._rows[run_id] = row
-            if row.status == RunStatus.RUNNING:
+            if _may_grow(row, version):
                 ended = time.monotonic()
                 self._live[run_id] = _Live(version, ended, ended - started)
             else:
@@ -293,6 +301,12 @@ def _text(row: RunRow) -> str:
     tags = " ".join(f"{name}={value}" for name, value in row.tags.items())
     told = (row.run_id, row.goal_id, row.goal_description, row.narrative, row.status, tags)
     return "\n".join(told).lower()
+
+
+def _may_grow(row: RunRow, version: tuple[int, int]) -> bool:
+    if row.status == RunStatus.INTERRUPTED:
+        return time.time_ns() - version[1] < _SETTLED_NS
+    return row.status == RunStatus.RUNNING
 
 
 def _time(moment: datetime | None) -> float:
