@@ -95,8 +95,8 @@ def test_a_run_that_went_well(recorded: Recorded) -> None:
 def test_a_pending_decision_is_no_cause(recorded: Recorded) -> None:
     told = sections(why("last", recorded.path))
     assert told["Why"] == [
-        "  The run got stuck, and nothing recorded says why: no decision failed and no problem was "
-        "reported. It ended with dec_0, Left open (nobody recorded what came of it)."
+        "  The run got stuck. As told at its end: Nothing to do. It ended with dec_0, Left open "
+        "(nobody recorded what came of it)."
     ]
     [advice] = told["What could be done"]
     assert advice.startswith("  record      1 of 1 decision has no outcome")

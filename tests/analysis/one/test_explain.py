@@ -567,5 +567,6 @@ def test_what_the_agent_said_at_its_end_is_told_where_nothing_else_is_known() ->
 
     found = explain(record(script, narrative="The customer hung up"))
     assert found.causes == []
-    assert found.headline == "The run failed. As told at its end: The customer hung up"
+    told = "The run failed. As told at its end: The customer hung up. It ended with dec_0, Call."
+    assert found.headline == told
     assert str(found).count("The customer hung up") == 1

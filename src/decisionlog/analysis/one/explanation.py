@@ -137,23 +137,24 @@ def _headline(run: Run, causes: list[Cause]) -> str:
             return f"The run completed. On the way: {first}{more}"
         case RunStatus.RUNNING:
             return f"The run is in progress. So far: {first or 'nothing went wrong'}"
-        case _ if not causes and run.narrative and not is_generated(run.narrative):
-            return f"The run {_ENDED[run.status]}. As told at its end: {plain(run.narrative, 400)}"
         case _ if not causes:
-            return f"The run {_ENDED[run.status]}, and nothing recorded says why: {_last(run)}"
+            return " ".join([f"The run {_ENDED[run.status]}{_why(run)}.", *_last(run)])
         case _:
             return first
 
 
-def _last(run: Run) -> str:
-    if not run.decisions:
-        return "no decision was recorded and no problem was reported."
-    last = run.decisions[-1]
-    came_of_it = " (nobody recorded what came of it)" if last.is_pending else ""
-    return (
-        f"no decision failed and no problem was reported. It ended with {last.id}, {choice(last)}"
-        f"{came_of_it}."
-    )
+def _why(run: Run) -> str:
+    if run.narrative and not is_generated(run.narrative):
+        return f". As told at its end: {plain(run.narrative, 400).rstrip('.')}"
+    failed = "no decision failed" if run.decisions else "no decision was recorded"
+    return f", and nothing recorded says why: {failed} and no problem was reported"
+
+
+def _last(run: Run) -> Iterator[str]:
+    if run.decisions:
+        last = run.decisions[-1]
+        came_of_it = " (nobody recorded what came of it)" if last.is_pending else ""
+        yield f"It ended with {last.id}, {choice(last)}{came_of_it}."
 
 
 def _contrast(found: Contrast) -> Iterator[str]:
