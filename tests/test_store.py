@@ -185,8 +185,11 @@ def at_a_glance(run: Run) -> RunSummary:
         duration_ms=run.duration_ms,
         decision_count=len(run.decisions),
         success_rate=successes / judged if judged else None,
+        total_tokens=sum(outcome.tokens_used for outcome in outcomes),
         problem_count=len(run.problems),
         narrative=run.narrative,
+        goal_description=run.goal_description,
+        tags=run.tags,
         key_decisions=[
             f"{d.intent} failed: {d.outcome.error}"
             for d in run.decisions

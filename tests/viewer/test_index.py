@@ -157,7 +157,7 @@ def shown(index: RunIndex) -> dict[str, str]:
 
 
 def test_a_run_of_which_there_is_only_the_file_yet_is_read_again(traces: Path) -> None:
-    """A recorder makes the file first and then writes to it; the list may be read in between."""
+    """As when it is copied here, or another program writes it: nobody holds a lock on it."""
     index = RunIndex(RunStore(traces))
     path = runfiles.write(traces, "made")
     assert shown(index) == {"made": "interrupted"}

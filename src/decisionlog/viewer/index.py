@@ -31,8 +31,8 @@ _STILL_S = 2.0
 _LIVE_S = 0.2
 """For how long runs in progress are read at a time."""
 _SETTLED_NS = 10**10
-"""A run whose process seems to have died, but whose file changed less than this ago, may be one of
-which nothing but the file is there yet, or that is being copied: it is read again too."""
+"""A run whose process seems to have died, but whose file changed less than this ago, may be on its
+way here as a copy, or by a writer that takes no lock: it is read again too."""
 _TICK_NS = 10**9
 """A directory that changed less than this ago may change again without its time telling so: file
 systems count it in steps, some of milliseconds, some of a second."""
