@@ -1,9 +1,12 @@
 """Who is let in, and what every answer bears."""
 
 from collections.abc import Iterator
+from typing import Any
 
+import anyio
 import pytest
 
+from decisionlog.viewer.guard import Guard
 from tests.cli.recorded import Recorded
 from tests.viewer.serving import TOKEN, Client, serving
 
@@ -86,6 +89,31 @@ def test_a_host_is_one_and_no_more(client: Client) -> None:
     assert client.raw("/api/info", [host, ("Host", "evil.example"), KEY]).status in (400, 403)
 
 
+def test_two_hosts_are_refused_whatever_server_is_before_it() -> None:
+    """The one used here refuses them itself; the guard does not count on that."""
+    sent: list[Any] = []
+
+    async def never(*_: Any) -> None:
+        raise AssertionError("it was let through")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    ours, other = (b"host", b"localhost:1"), (b"host", b"evil.example")
+    guard = Guard(never, token=TOKEN, hosts=frozenset({"localhost:1"}), port=1)
+    for hosts in ([ours, other], [other, ours], [ours, ours], []):
+        headers = [*hosts, (b"authorization", f"Bearer {TOKEN}".encode())]
+        scope = {"type": "http", "method": "GET", "path": "/", "query_string": b""}
+        anyio.run(guard, scope | {"headers": headers}, never, send)
+        assert sent[-2]["status"] == 403
+
+
+def test_of_two_origins_both_must_be_ours(client: Client) -> None:
+    ours, other = ("Origin", f"http://{client.host}"), ("Origin", "http://evil.example")
+    for origins in ([ours, other], [other, ours]):
+        assert client.ask("/api/info", *origins).error == (403, "WrongOrigin")
+
+
 def test_it_is_reached_by_the_two_names_of_its_host(client: Client) -> None:
     for host in (client.host, f"localhost:{client.port}"):
         own = ("Origin", f"http://{host}")
@@ -155,6 +183,18 @@ def test_without_the_token_one_is_told_how_to_get_in(client: Client, name: str, 
         page = client.raw(path, given)
         assert page.status == 401
         assert b"decisionlog view" in page.body
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "info", "runs", "events", "goals", "goal?id=fetch", "compare?a=x&b=y", "runs/x",
+        "runs/x/decisions/y", "runs/x/explanation", "runs/x/summary", "runs/x/events", "nothing",
+    ],
+)  # fmt: skip
+def test_nothing_of_the_api_is_open(client: Client, path: str) -> None:
+    answer = client.raw(f"/api/{path}", [("Host", client.host)])
+    assert answer.error == (401, "NotAllowed")
 
 
 @pytest.mark.parametrize("given", ["", "wrong", TOKEN[:-1], f"{TOKEN}&token=wrong", "%ff", "%00"])

@@ -198,3 +198,16 @@ def test_a_line_that_comes_in_two_pieces_is_found_again(traces: Path) -> None:
     then = tracked.document(first.seq)
     assert (len(then.decisions), then.problems) == (1, [])
     assert tracked.decision("dec_0").records[0]["seq"] == 3
+
+
+@pytest.mark.parametrize("kind", ["decision", "problem"])
+def test_what_comes_late_takes_its_place(traces: Path, kind: str) -> None:
+    make = {"decision": runfiles.decided, "problem": lambda n, seq: problem(n, seq, "minor")}[kind]
+    made = [runfiles.started(), make(1, 3), make(0, 2)]
+    runfiles.write(traces, "made", *map(runfiles.sealed, made))
+    store = RunStore(traces)
+    document = TrackedRun(store, "made").document()
+    assert bare(document) == whole(store)
+    found = document.decisions if kind == "decision" else document.problems
+    names = [each.id for each in found]
+    assert names == sorted(names) and len(names) == 2
