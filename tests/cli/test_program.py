@@ -100,8 +100,9 @@ def test_usage(recorded: Recorded) -> None:
     result = in_a_process("--help")
     assert (result.returncode, result.stderr) == (0, "")
     assert re.findall(r"^  (\w+)  ", result.stdout, re.MULTILINE) == [
-        *("calibration", "check", "demo", "diff", "export", "ls", "nodes", "options", "patterns"),
-        *("prune", "show", "sql", "suggest", "tail", "why"),
+        *("calibration", "changes", "check", "demo", "diff", "divergence", "export", "goals", "ls"),
+        *("nodes", "options", "patterns", "prune", "report", "show", "sql", "suggest", "tail"),
+        *("view", "why"),
     ]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.recorded import Recorded
-from tests.cli.terminal import COMMAND, LIMIT, decisionlog, environment
+from tests.cli.terminal import COMMAND, LIMIT, decisionlog, environment, in_a_process
 from tests.viewer.serving import Client
 
 unix = pytest.mark.skipif(sys.platform == "win32", reason="needs signals of Unix")
@@ -158,7 +158,7 @@ def without(*names: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["starlette", "uvicorn"])
 def test_without_the_extra_it_says_what_to_install(traces: Path, name: str) -> None:
     Recorded(traces)
-    done = decisionlog("view", traces, env=without(name))
+    done = in_a_process("view", traces, env=without(name))
     assert (done.returncode, done.stdout) == (1, "")
     assert 'python -m pip install "decisionlog[viewer]"' in done.stderr
     assert name in done.stderr
@@ -176,7 +176,7 @@ def test_without_the_analysis_all_but_goals_is_there(traces: Path, tmp_path: Pat
         assert 'pip install "decisionlog[analysis]"' in answer.json["error"]["message"]
         assert client.get("/api/goals")["goals"][1]["success"]["n"] == 2
         assert client.run(recorded.failed, "explanation")["causes"]
-    done = decisionlog("report", "--goal", "fetch", traces, env=env, cwd=tmp_path)
+    done = in_a_process("report", "--goal", "fetch", traces, env=env, cwd=tmp_path)
     assert done.returncode == 1
     assert "decisionlog[analysis]" in done.stderr
     assert done.stderr.count("\n") == 1
@@ -186,7 +186,7 @@ def test_without_the_analysis_all_but_goals_is_there(traces: Path, tmp_path: Pat
 def test_a_report_of_a_run_needs_no_server(traces: Path, tmp_path: Path) -> None:
     recorded, out = Recorded(traces), tmp_path / "run.html"
     env = without("starlette", "uvicorn", "duckdb", "narwhals", "pyarrow", "scipy")
-    done = decisionlog("report", recorded.failed, traces, "-o", out, env=env)
+    done = in_a_process("report", recorded.failed, traces, "-o", out, env=env)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     assert str(out) in done.stderr
     assert recorded.failed in out.read_text("utf-8")
@@ -194,9 +194,9 @@ def test_a_report_of_a_run_needs_no_server(traces: Path, tmp_path: Path) -> None
 
 def test_a_report_of_the_newest_run_has_its_name(traces: Path, tmp_path: Path) -> None:
     recorded = Recorded(traces)
-    assert decisionlog("report", "last", traces, cwd=tmp_path).returncode == 0
+    assert in_a_process("report", "last", traces, cwd=tmp_path).returncode == 0
     assert [each.name for each in tmp_path.glob("*.html")] == [f"{recorded.stuck}.html"]
-    assert decisionlog("report", "--goal", "fetch", traces, cwd=tmp_path).returncode == 0
+    assert in_a_process("report", "--goal", "fetch", traces, cwd=tmp_path).returncode == 0
     assert "#/goals/fetch" in (tmp_path / "goal.html").read_text("utf-8")
 
 
@@ -214,7 +214,7 @@ def test_a_report_that_cannot_be_made(
 ) -> None:
     Recorded(traces)
     given = [each.format(traces=traces) for each in args]
-    done = decisionlog("report", *given, env={"DECISIONLOG_DIR": str(traces)})
+    done = in_a_process("report", *given, env={"DECISIONLOG_DIR": str(traces)})
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr
     assert "Traceback" not in done.stderr
