@@ -9,11 +9,22 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Literal
 
+from decisionlog.errors import ReadError
 from decisionlog.records import MAX_LINE_BYTES
 
 BLOCK = 2**20
 _TAIL = 2**14
 """How much of a file's tail is read at first."""
+
+
+def check_ours(directory: Path) -> None:
+    """See that a directory is ours to read.
+
+    Raises:
+        ReadError: it is someone's symbolic link.
+    """
+    if directory.is_symlink():
+        raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
 
 
 def open_ours(path: str | Path, mode: Literal["rb", "a+b"] = "rb") -> IO[bytes]:

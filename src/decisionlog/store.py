@@ -25,7 +25,7 @@ from decisionlog.errors import (
     RunInProgressError,
     RunNotFoundError,
 )
-from decisionlog.files import BLOCK, blocks, last_line, open_ours
+from decisionlog.files import BLOCK, blocks, check_ours, last_line, open_ours
 from decisionlog.model import Evaluation, Run, RunCheck, RunStatus, RunSummary
 from decisionlog.reading import Scanner, assemble, summarize, summary
 from decisionlog.records import (
@@ -161,7 +161,7 @@ class RunStore:
         Raises:
             RunNotFoundError: there is no such run.
         """
-        with await self._do(self._open, run_id) as file:
+        with await self._do(open_run, self.path, run_id) as file:
             scanner, live = Scanner(), True
             while True:
                 data = await self._do(file.read, BLOCK)
@@ -221,26 +221,15 @@ class RunStore:
 
     def _inside(self, work: Callable[[*Ts], T], args: tuple[*Ts]) -> T:
         for directory in (self._runs, self._evaluations, self._writers):
-            if directory.is_symlink():
-                raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
+            check_ours(directory)
         return work(*args)
-
-    def _open(self, run_id: str) -> IO[bytes]:
-        if not RUN_ID.fullmatch(run_id):
-            raise RunNotFoundError(f"{run_id!r:.120} is no run id")
-        try:
-            return open_ours(os.path.join(self._runs, f"{run_id}.jsonl"))  # pathlib takes its time
-        except FileNotFoundError:
-            raise RunNotFoundError(f"there is no run {run_id} in {self.path}") from None
-        except OSError as error:
-            raise RunNotFoundError(f"run {run_id} in {self.path} cannot be read: {error}") from None
 
     def _read(
         self, run_id: str, take: Callable[[list[AnyRecord]], object]
     ) -> tuple[Scanner, RunStatus]:
         """All records of a run that count; who found them, and how the run stands."""
         scanner, live = Scanner(), False
-        with self._open(run_id) as file:
+        with open_run(self.path, run_id) as file:
             for _ in range(2):  # its writer may have ended it between the two looks, and gone
                 for data in blocks(file):
                     take(scanner.feed(data))
@@ -270,7 +259,7 @@ class RunStore:
     def _ends(self, run_id: str) -> Scanner:
         """Whoever has seen no more of a run than its first and its last line."""
         scanner = Scanner()
-        with self._open(run_id) as file:
+        with open_run(self.path, run_id) as file:
             scanner.feed(file.readline(MAX_LINE_BYTES))
             scanner.feed(last_line(file))
         scanner.finish()
@@ -364,6 +353,22 @@ class RunStore:
         if not dry_run:
             liveness.clear(self._writers)
         return removed
+
+
+def open_run(path: Path, run_id: str) -> IO[bytes]:
+    """The file of a run below a directory.
+
+    Raises:
+        RunNotFoundError: there is no such run, or it cannot be read.
+    """
+    if not RUN_ID.fullmatch(run_id):
+        raise RunNotFoundError(f"{run_id!r:.120} is no run id")
+    try:
+        return open_ours(os.path.join(path, "runs", f"{run_id}.jsonl"))  # pathlib takes its time
+    except FileNotFoundError:
+        raise RunNotFoundError(f"there is no run {run_id} in {path}") from None
+    except OSError as error:
+        raise RunNotFoundError(f"run {run_id} in {path} cannot be read: {error}") from None
 
 
 def is_live(store: RunStore, file: IO[bytes], scanner: Scanner) -> bool:

@@ -85,7 +85,7 @@ class AnalysisNotInstalledError(DecisionLogError):
 
 
 class Answers:
-    """Asks worker processes, one for goals and one for runs at a time, and remembers what they
+    """Asks worker processes, one about goals and two about runs at a time, and remembers what they
     said: for a run as long as it does not grow, for a goal as long as no run comes or goes.
     """
 

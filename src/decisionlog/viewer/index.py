@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from decisionlog.errors import ReadError
+from decisionlog.files import check_ours
 from decisionlog.model import RunStatus
 from decisionlog.records import RUN_ID
 from decisionlog.store import RunStore
@@ -148,8 +149,7 @@ class RunIndex:
         Raises:
             ReadError: the runs are not to be read.
         """
-        if self._directory.is_symlink():
-            raise ReadError(f"{self._directory} is a symbolic link; what it leads to is left alone")
+        check_ours(self._directory)
         with self._lock:
             now = time.monotonic()
             if now - self._looked_at > _FRESH_S:
@@ -188,10 +188,6 @@ class RunIndex:
             )
             for goal_id, rows in by_goal.items()
         ]
-
-    def newest(self, goal_id: str, most: int) -> list[RunRow]:
-        """The latest runs of a goal."""
-        return self.page(Query(goal=goal_id), 0, most).runs
 
     # ------------------------------------------------------------------ what is there
 

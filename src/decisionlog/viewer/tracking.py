@@ -12,21 +12,12 @@ import msgspec
 from msgspec.structs import replace
 
 from decisionlog.digest import Digest
-from decisionlog.errors import DecisionNotFoundError, ReadError, RunNotFoundError
-from decisionlog.files import BLOCK, open_ours
+from decisionlog.errors import DecisionNotFoundError
+from decisionlog.files import BLOCK, check_ours, open_ours
 from decisionlog.model import Decision, Outcome, Problem, RunMetrics, RunStatus
 from decisionlog.reading import Scanner, assemble
-from decisionlog.records import (
-    RUN_ID,
-    AnyRecord,
-    Choice,
-    Evaluated,
-    Gap,
-    RunEnded,
-    RunStarted,
-    started_at,
-)
-from decisionlog.store import RunStore, is_live
+from decisionlog.records import AnyRecord, Choice, Evaluated, Gap, RunEnded, RunStarted, started_at
+from decisionlog.store import RunStore, is_live, open_run
 from decisionlog.viewer.documents import (
     DecisionDocument,
     DecisionRow,
@@ -193,16 +184,8 @@ class TrackedRun:
             scanner.feed(data[position:])
 
     def _opened(self) -> IO[bytes]:
-        if not RUN_ID.fullmatch(self.run_id):
-            raise RunNotFoundError(f"{self.run_id!r:.120} is no run id")
-        directory = self._store.path / "runs"
-        if directory.is_symlink():
-            raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
-        try:
-            return open_ours(directory / f"{self.run_id}.jsonl")
-        except OSError as error:
-            what = "there is no run" if isinstance(error, FileNotFoundError) else "cannot read run"
-            raise RunNotFoundError(f"{what} {self.run_id} in {self._store.path}") from None
+        check_ours(self._store.path / "runs")
+        return open_run(self._store.path, self.run_id)
 
     def _lines(self, spans: list[Span]) -> list[bytes]:
         lines: list[bytes] = []
@@ -214,8 +197,7 @@ class TrackedRun:
 
     def _evaluations(self, decision_id: str) -> list[AnyRecord]:
         scanner, directory = Scanner(), self._store.path / "evaluations"
-        if directory.is_symlink():
-            raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
+        check_ours(directory)
         try:
             with open_ours(directory / f"{self.run_id}.jsonl") as file:
                 found = scanner.feed(file.read()) + scanner.finish()

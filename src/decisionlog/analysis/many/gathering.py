@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace as _replace
 
 from decisionlog.errors import ReadError, RunNotFoundError
-from decisionlog.files import read_ours
+from decisionlog.files import check_ours, read_ours
 from decisionlog.model import Run, RunStatus
 from decisionlog.records import RUN_ID, SEAL_BYTES, Evaluated, RunEnded, RunStarted, encode
 from decisionlog.store import RunStore
@@ -52,8 +52,7 @@ def run_ids(store: RunStore) -> list[str]:
     if not store.path.is_dir():
         raise ReadError(f"there is no directory {store.path}")
     runs = store.path / "runs"
-    if runs.is_symlink():
-        raise ReadError(f"{runs} is a symbolic link; what it leads to is left alone")
+    check_ours(runs)
     try:
         names = [os.path.splitext(entry) for entry in os.listdir(runs)]
     except FileNotFoundError:
