@@ -17,6 +17,7 @@ from decisionlog.reading import Scanner
 from decisionlog.records import MAX_ITEMS, MAX_LINE_BYTES, AnyRecord
 from tests import runfiles
 from tests.runfiles import came_out, decided, ended, plain, sealed, started, whole_run
+from tests.waiting import LIMIT
 
 
 async def read(traces: Path, *lines: bytes) -> Run:
@@ -548,7 +549,7 @@ async def main():
 anyio.run(main)
 """
     command = [sys.executable, "-c", script, str(traces)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert result.returncode == 0, result.stderr
     status, records, damage, grown, torn = result.stdout.split()
     assert (status, records, damage) == ("completed", "6", "1")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from decisionlog import Run, RunStatus, RunStore
+from tests.waiting import LIMIT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
@@ -23,7 +24,7 @@ def python(script: str, *args: object, measured: bool = True) -> subprocess.Comp
     """Run a script to its end; not `measured`, without what coverage puts into the process."""
     command = [sys.executable, "-c", HEAD + script, *map(str, args)]
     env = {k: v for k, v in os.environ.items() if measured or not k.startswith("COVERAGE")}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=env)
 
 
 async def runs(traces: Path) -> list[Run]:

@@ -24,7 +24,7 @@ from decisionlog.testing import MemorySink
 from tests.recording import outcome_of, recorded
 
 RUNS = 1_000
-DEPTH = 20
+DEPTH = 8
 
 
 def check(run: Run, name: str) -> None:

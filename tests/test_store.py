@@ -26,6 +26,7 @@ from decisionlog import (
 )
 from decisionlog.testing import FixedClock, Runtime
 from tests import runfiles
+from tests.waiting import LIMIT
 
 NOON = datetime(2026, 1, 19, 12, tzinfo=UTC)
 
@@ -480,7 +481,7 @@ except OSError as error:
 resource.setrlimit(resource.RLIMIT_FSIZE, none)
 """
     command = [sys.executable, "-c", script, str(traces), run_id]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert "too large" in result.stdout, result.stderr
     store = RunStore(traces)
     assert (await store.load(run_id)).decisions[0].evaluation is None
@@ -590,7 +591,7 @@ with runtime.run("goal"), runtime.decision("decide"):
     assert runtime.flush_blocking()
     os.kill(os.getpid(), 9)
 """
-    result = subprocess.run([sys.executable, "-c", script, str(traces)], timeout=60)
+    result = subprocess.run([sys.executable, "-c", script, str(traces)], timeout=LIMIT)
     assert result.returncode == -9
     store = RunStore(traces)
     [dead] = await listed(store, status="interrupted")
