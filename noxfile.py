@@ -21,16 +21,27 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 MEASURED = Path(".nox", ".measured").absolute()
 
 PARALLEL = ["--numprocesses=auto", "--dist=worksteal", "--quiet"]
-# What depends on the Python is the core: its tests run on each, and under coverage on the first,
-# which runs all the others as well. The last runs what it can break at the edge; those in between
-# would tell nothing new.
-EDGE_TESTS = [f"tests/{name}" for name in ("analysis", "cli", "demo", "docs", "examples", "viewer")]
+# What depends on the Python is the core: its tests run on each, and are measured on the first, which
+# runs all the others as well. The last runs what it could break at the edge; those in between would
+# tell nothing new.
+EDGE_TESTS = [
+    "tests/analysis",
+    "tests/cli",
+    "tests/demo",
+    "tests/docs",
+    "tests/examples",
+    "tests/faults",
+    "tests/test_benchmarks.py",
+    "tests/viewer",
+]
 WHATEVER_THE_PYTHON = [
     "tests/analysis/test_bad_input.py",
     "tests/analysis/test_real_data.py",
     "tests/analysis/test_statistics.py",
     "tests/docs",
     "tests/examples",
+    "tests/faults",
+    "tests/test_benchmarks.py",
     "tests/viewer/browser",
 ]
 
@@ -91,17 +102,16 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    core = [*PARALLEL, *ignored(EDGE_TESTS), "--ignore=tests/faults"]
+    core = [*PARALLEL, *ignored(EDGE_TESTS)]
     if session.python == PYTHONS[0]:
         shutil.rmtree(MEASURED, ignore_errors=True)
         MEASURED.mkdir(parents=True)
         measured = {"COVERAGE_FILE": str(MEASURED / ".coverage")}
         session.run("coverage", "run", "-m", "pytest", *core, env=measured)
-        session.run("pytest", *PARALLEL, *EDGE_TESTS, "tests/faults")
+        session.run("pytest", *PARALLEL, *EDGE_TESTS)
         session.notify("coverage")
     elif session.python == PYTHONS[-1]:
-        once = ignored([*WHATEVER_THE_PYTHON, "tests/faults"])
-        session.run("pytest", *PARALLEL, *once)
+        session.run("pytest", *PARALLEL, *ignored(WHATEVER_THE_PYTHON))
     else:
         session.run("pytest", *core)
 

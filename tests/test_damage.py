@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisionlog import Run, RunStatus, RunStore, Runtime
@@ -100,7 +100,6 @@ async def test_whatever_happens_to_a_file(traces: Path, recorded: list[bytes]) -
     places = st.integers(0, len(data))
     edits = st.lists(st.tuples(places, places, st.binary(max_size=40)), min_size=1, max_size=4)
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(edits)
     def mangle(edits: list[tuple[int, int, bytes]]) -> None:
         mangled = data

@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decisionlog import (
@@ -461,7 +461,7 @@ async def compare(traces: Path, calls: list[tuple[Any, ...]]) -> None:
 
 
 def test_any_sequence_of_calls(anyio_backend: str) -> None:
-    @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60)
     @given(CALLS)
     def check(calls: list[tuple[Any, ...]]) -> None:
         with tempfile.TemporaryDirectory() as directory:

@@ -12,7 +12,7 @@ from tests.hostile import HOSTILE
 from tests.keeping import comparable, keep, kept, parts, sound_lines
 from tests.recording import recorded
 
-some = settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=100, suppress_health_check=list(HealthCheck))
 
 # Half of a pair of surrogates is a character too.
 TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
