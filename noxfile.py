@@ -21,9 +21,9 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 MEASURED = Path(".nox", ".measured").absolute()
 
 PARALLEL = ["--numprocesses=auto", "--dist=worksteal", "--quiet"]
-# What depends on the Python is the core: its tests run on each, and are measured on the first, which
-# runs all the others as well. The last runs what it could break at the edge; those in between would
-# tell nothing new.
+# What depends on the Python is the core: its tests run on each. On the first they are measured, and
+# all the others run as well; on the last, those of the edge that it could break. Those in between
+# have nothing but the core.
 EDGE_TESTS = [
     "tests/analysis",
     "tests/cli",
@@ -97,7 +97,8 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The tests, on each Python, and their coverage on the first; arguments go to pytest."""
-    session.install(".[cli,analysis,viewer]", *group("tests"))
+    everything = session.posargs or session.python in (PYTHONS[0], PYTHONS[-1])
+    session.install(".[cli,analysis,viewer]" if everything else ".", *group("tests"))
     session.env.setdefault("DECISIONLOG_SCREENSHOTS", str(Path(".nox", "screenshots").absolute()))
     if session.posargs:
         session.run("pytest", *session.posargs)
