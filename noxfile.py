@@ -36,6 +36,7 @@ EDGE_TESTS = [
 ]
 WHATEVER_THE_PYTHON = [
     "tests/analysis/test_bad_input.py",
+    "tests/analysis/test_findings.py",
     "tests/analysis/test_real_data.py",
     "tests/analysis/test_statistics.py",
     "tests/docs",

@@ -69,7 +69,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 # ------------------------------------------------------------- pieces, and edits
 
 
-async def test_a_scanner_takes_any_pieces(recorded: list[bytes]) -> None:
+def test_a_scanner_takes_any_pieces(recorded: list[bytes]) -> None:
     data = b"".join([*recorded[:3], b"\n\r\n", b"nonsense\n", *recorded[3:], b'{"type":'])
     whole = Scanner()
     expected = whole.feed(data)
@@ -86,7 +86,7 @@ async def test_a_scanner_takes_any_pieces(recorded: list[bytes]) -> None:
     check()
 
 
-async def test_a_scanner_takes_byte_by_byte(recorded: list[bytes]) -> None:
+def test_a_scanner_takes_byte_by_byte(recorded: list[bytes]) -> None:
     data = b"".join(recorded)
     scanner = Scanner()
     records = [record for byte in data for record in scanner.feed(bytes([byte]))]
@@ -524,7 +524,7 @@ async def test_a_line_with_more_items_than_any_record(traces: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last", "torn"])
-async def test_a_huge_line_costs_neither_memory_nor_the_rest(traces: Path, place: str) -> None:
+def test_a_huge_line_costs_neither_memory_nor_the_rest(traces: Path, place: str) -> None:
     lines = list(map(sealed, whole_run()))
     position = {"first": 0, "middle": 3, "last": 5, "torn": 6}[place]
     path = runfiles.write(traces, "made", *lines[:position])

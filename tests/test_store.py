@@ -152,7 +152,7 @@ async def test_the_same_without_an_event_loop(traces: Path) -> None:
         list(store.runs_blocking(since=datetime(2026, 1, 1)))  # noqa: DTZ001
 
 
-async def test_a_linked_directory_is_left_alone_without_an_event_loop(traces: Path) -> None:
+def test_a_linked_directory_is_left_alone_without_an_event_loop(traces: Path) -> None:
     run_id = record(traces)
     (traces / "runs").rename(traces / "real")
     (traces / "runs").symlink_to("real")
