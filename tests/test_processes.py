@@ -126,6 +126,20 @@ for error in (None, KeyError("mine")):
     ]
 
 
+async def test_whoever_never_closes_loses_nothing(traces: Path) -> None:
+    script = """
+runtimes = [Runtime(f"{sys.argv[1]}/{n}", flush_interval=60).__enter__() for n in range(2)]
+for runtime in runtimes:
+    with runtime.run("goal"), runtime.decision("x"):
+        pass
+"""
+    result = python(script, traces)
+    assert (result.returncode, result.stderr) == (0, "")
+    for n in range(2):
+        [run] = await runs(traces / str(n))
+        assert (run.status, len(run.decisions)) == ("completed", 1)
+
+
 async def test_a_forked_child_starts_clean(traces: Path) -> None:
     script = """
 ids = {os.getpid(): CountingIds("parent_")}

@@ -141,6 +141,7 @@ async def test_the_same_without_an_event_loop(traces: Path) -> None:
     ids = [record(traces, goal, at=NOON + timedelta(n)) for n, goal in enumerate("aab")]
     store = RunStore(traces)
     assert store.load_blocking(ids[0]) == await store.load(ids[0])
+    assert store.summary_blocking(ids[0]) == await store.summary(ids[0])
     for filters in ({}, {"goal_id": "a", "newest_first": False}, {"until": NOON + timedelta(1)}):
         given: dict[str, Any] = dict(filters)
         found = list(store.runs_blocking(**given))
