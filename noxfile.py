@@ -35,6 +35,7 @@ EDGE_TESTS = [
     "tests/viewer",
 ]
 WHATEVER_THE_PYTHON = [
+    "tests/analysis/one/test_real.py",
     "tests/analysis/test_bad_input.py",
     "tests/analysis/test_findings.py",
     "tests/analysis/test_real_data.py",
@@ -109,7 +110,8 @@ def tests(session: nox.Session) -> None:
         shutil.rmtree(MEASURED, ignore_errors=True)
         MEASURED.mkdir(parents=True)
         measured = {"COVERAGE_FILE": str(MEASURED / ".coverage")}
-        session.run("coverage", "run", "-m", "pytest", *core, env=measured)
+        session.run("coverage", "run", "-m", "pytest", *core, "-m", "not large", env=measured)
+        session.run("pytest", *core, "-m", "large")
         session.run("pytest", *PARALLEL, *EDGE_TESTS)
         session.notify("coverage")
     elif session.python == PYTHONS[-1]:

@@ -523,6 +523,7 @@ async def test_a_line_with_more_items_than_any_record(traces: Path) -> None:
         assert [damage.reason for damage in run.damage] == reasons * too_many
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("place", ["first", "middle", "last", "torn"])
 def test_a_huge_line_costs_neither_memory_nor_the_rest(traces: Path, place: str) -> None:
     lines = list(map(sealed, whole_run()))
@@ -566,6 +567,7 @@ async def test_more_damage_than_anyone_wants_to_read(traces: Path) -> None:
     assert run.damage[2000].reason == f"{4000 + 2000} more places"
 
 
+@pytest.mark.large
 async def test_a_long_file_in_the_worst_order(traces: Path) -> None:
     records = whole_run(10_000)
     random.Random(2).shuffle(records)

@@ -122,6 +122,7 @@ async def test_a_run_of_another_process(traces: Path, seed: int) -> None:
     await assert_whole(traces, "run_1", records)
 
 
+@pytest.mark.large
 async def test_the_writer_is_killed(traces: Path) -> None:
     with writing(traces, 20_000) as process:
         kill = random.Random(5).randrange(100, 1000)

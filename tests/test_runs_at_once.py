@@ -46,6 +46,7 @@ def check(run: Run, name: str) -> None:
     assert [o.seq for o in outcomes] == list(range(2 * DEPTH + 1, DEPTH + 1, -1))
 
 
+@pytest.mark.large
 async def test_a_thousand_runs_with_decisions_from_child_tasks(traces: Path) -> None:
     async with Runtime(traces, strict=True, close_timeout=60) as runtime:
 
@@ -76,6 +77,7 @@ async def test_a_thousand_runs_with_decisions_from_child_tasks(traces: Path) -> 
         check(await store.load(summary.run_id), summary.goal_id)
 
 
+@pytest.mark.large
 async def test_a_thousand_runs_through_threads() -> None:
     sink = MemorySink()
     together = anyio.CapacityLimiter(8)
@@ -224,6 +226,7 @@ with Runtime(sys.argv[1], max_buffer=2**20, wait_timeout=60) as runtime, runtime
 """
 
 
+@pytest.mark.large
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, it is in other units")
 def test_the_memory_of_a_run_of_200_000_decisions_stays_flat(traces: Path) -> None:
     done = subprocess.run(

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -124,6 +125,7 @@ def test_any_text_in_any_field(data: st.DataObject) -> None:
     assert read.metrics.nodes_executed == [spelled_out(given["node_id"])]
 
 
+@pytest.mark.large
 @settings(some, max_examples=75)
 @given(st.data())
 def test_anything_in_any_field(data: st.DataObject) -> None:
