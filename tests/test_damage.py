@@ -523,7 +523,6 @@ async def test_a_line_with_more_items_than_any_record(traces: Path) -> None:
         assert [damage.reason for damage in run.damage] == reasons * too_many
 
 
-@pytest.mark.large
 @pytest.mark.parametrize("place", ["first", "middle", "last", "torn"])
 def test_a_huge_line_costs_neither_memory_nor_the_rest(traces: Path, place: str) -> None:
     lines = list(map(sealed, whole_run()))

@@ -92,7 +92,6 @@ async def test_ids_that_are_made_up_badly() -> None:
     assert first.startswith("run_20260101_") and third.startswith("run_20260101_")
 
 
-@pytest.mark.large
 def test_only_the_latest_ids_are_remembered() -> None:
     sink = MemorySink()
     with recorded(sink, strict=False, new_run_id=lambda now: "fresh") as runtime:
