@@ -115,7 +115,10 @@ def leads_out(path: str, inside: Path) -> bool:
 def touched(traces: Path, ids: list[str], naive: str = "") -> list[list[str]]:
     """What a process that makes every call with these ids does outside the directory."""
     command = [sys.executable, "-c", WATCHED + naive + RUN, str(traces), json.dumps(ids)]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")}
+    # Python's own cache is another's file as well.
+    unwanted = ("COVERAGE", "PYTHONPYCACHEPREFIX")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=environment)
     assert done.returncode == 0, done.stderr
     events = json.loads(done.stdout)
