@@ -21,16 +21,35 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 MEASURED = Path(".nox", ".measured").absolute()
 
 PARALLEL = ["--numprocesses=auto", "--dist=worksteal", "--quiet"]
-# The core is held to full coverage. This is the rest of the package.
-EDGE = [
-    "src/decisionlog/__main__.py",
-    "src/decisionlog/analysis/**",
-    "src/decisionlog/bridges/**",
-    "src/decisionlog/cli/**",
-    "src/decisionlog/demo/**",
-    "src/decisionlog/testing.py",
-    "src/decisionlog/viewer/**",
+# What depends on the Python is the core: its tests run on each. On the first they are measured, and
+# all the others run as well; on the last, those of the edge that it could break. Those in between
+# have nothing but the core.
+EDGE_TESTS = [
+    "tests/analysis",
+    "tests/cli",
+    "tests/demo",
+    "tests/docs",
+    "tests/examples",
+    "tests/faults",
+    "tests/test_benchmarks.py",
+    "tests/viewer",
 ]
+WHATEVER_THE_PYTHON = [
+    "tests/analysis/one/test_real.py",
+    "tests/analysis/test_bad_input.py",
+    "tests/analysis/test_findings.py",
+    "tests/analysis/test_real_data.py",
+    "tests/analysis/test_statistics.py",
+    "tests/docs",
+    "tests/examples",
+    "tests/faults",
+    "tests/test_benchmarks.py",
+    "tests/viewer/browser",
+]
+
+
+def ignored(paths: list[str]) -> list[str]:
+    return [f"--ignore={path}" for path in paths]
 
 
 def group(*names: str) -> tuple[str, ...]:
@@ -80,31 +99,34 @@ def types(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """The tests, on each Python, and their coverage on the first; arguments go to pytest."""
-    session.install(".[cli,analysis,viewer]", *group("tests"))
+    everything = session.posargs or session.python in (PYTHONS[0], PYTHONS[-1])
+    session.install(".[cli,analysis,viewer]" if everything else ".", *group("tests"))
     session.env.setdefault("DECISIONLOG_SCREENSHOTS", str(Path(".nox", "screenshots").absolute()))
     if session.posargs:
         session.run("pytest", *session.posargs)
-    elif session.python != PYTHONS[0]:
-        once = ["--ignore=tests/faults", "--ignore=tests/viewer/browser"]  # whatever the Python
-        session.run("pytest", *PARALLEL, *once)
-    else:
+        return
+    core = [*PARALLEL, *ignored(EDGE_TESTS)]
+    if session.python == PYTHONS[0]:
         shutil.rmtree(MEASURED, ignore_errors=True)
         MEASURED.mkdir(parents=True)
-        session.env["COVERAGE_FILE"] = str(MEASURED / ".coverage")
-        session.run("coverage", "run", "-m", "pytest", *PARALLEL)
+        measured = {"COVERAGE_FILE": str(MEASURED / ".coverage")}
+        session.run("coverage", "run", "-m", "pytest", *core, "-m", "not large", env=measured)
+        session.run("pytest", *core, "-m", "large")
+        session.run("pytest", *PARALLEL, *EDGE_TESTS)
         session.notify("coverage")
+    elif session.python == PYTHONS[-1]:
+        session.run("pytest", *PARALLEL, *ignored(WHATEVER_THE_PYTHON))
+    else:
+        session.run("pytest", *core)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Judges what the `tests` of the first Python measured; runs after them."""
+    """Judges what the core's `tests` on the first Python measured; runs after them."""
     session.install(*group("coverage"))
     session.env["COVERAGE_FILE"] = str(MEASURED / ".coverage")
     session.run("coverage", "combine", "--quiet", str(MEASURED))
-    session.log("The edge, for information:")
-    session.run("coverage", "report", f"--include={','.join(EDGE)}", log=False)
-    session.log("The core, which is held to it:")
-    session.run("coverage", "report", f"--omit={','.join(EDGE)}", "--fail-under=100", log=False)
+    session.run("coverage", "report", "--fail-under=100")
 
 
 @nox.session

@@ -5,8 +5,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from decisionlog.context import open_runtimes
+
+# No example is too slow: that would be the computer's doing. A fixture may serve several examples.
+settings.register_profile(
+    "tests",
+    settings(),  # elsewhere by chance, in CI always the same examples
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("tests")
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisionlog import Run, RunStatus, RunStore, Runtime
@@ -17,6 +17,7 @@ from decisionlog.reading import Scanner
 from decisionlog.records import MAX_ITEMS, MAX_LINE_BYTES, AnyRecord
 from tests import runfiles
 from tests.runfiles import came_out, decided, ended, plain, sealed, started, whole_run
+from tests.waiting import LIMIT
 
 
 async def read(traces: Path, *lines: bytes) -> Run:
@@ -68,7 +69,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
 # ------------------------------------------------------------- pieces, and edits
 
 
-async def test_a_scanner_takes_any_pieces(recorded: list[bytes]) -> None:
+def test_a_scanner_takes_any_pieces(recorded: list[bytes]) -> None:
     data = b"".join([*recorded[:3], b"\n\r\n", b"nonsense\n", *recorded[3:], b'{"type":'])
     whole = Scanner()
     expected = whole.feed(data)
@@ -85,7 +86,7 @@ async def test_a_scanner_takes_any_pieces(recorded: list[bytes]) -> None:
     check()
 
 
-async def test_a_scanner_takes_byte_by_byte(recorded: list[bytes]) -> None:
+def test_a_scanner_takes_byte_by_byte(recorded: list[bytes]) -> None:
     data = b"".join(recorded)
     scanner = Scanner()
     records = [record for byte in data for record in scanner.feed(bytes([byte]))]
@@ -99,7 +100,6 @@ async def test_whatever_happens_to_a_file(traces: Path, recorded: list[bytes]) -
     places = st.integers(0, len(data))
     edits = st.lists(st.tuples(places, places, st.binary(max_size=40)), min_size=1, max_size=4)
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(edits)
     def mangle(edits: list[tuple[int, int, bytes]]) -> None:
         mangled = data
@@ -524,7 +524,7 @@ async def test_a_line_with_more_items_than_any_record(traces: Path) -> None:
 
 
 @pytest.mark.parametrize("place", ["first", "middle", "last", "torn"])
-async def test_a_huge_line_costs_neither_memory_nor_the_rest(traces: Path, place: str) -> None:
+def test_a_huge_line_costs_neither_memory_nor_the_rest(traces: Path, place: str) -> None:
     lines = list(map(sealed, whole_run()))
     position = {"first": 0, "middle": 3, "last": 5, "torn": 6}[place]
     path = runfiles.write(traces, "made", *lines[:position])
@@ -548,7 +548,7 @@ async def main():
 anyio.run(main)
 """
     command = [sys.executable, "-c", script, str(traces)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert result.returncode == 0, result.stderr
     status, records, damage, grown, torn = result.stdout.split()
     assert (status, records, damage) == ("completed", "6", "1")
@@ -566,6 +566,7 @@ async def test_more_damage_than_anyone_wants_to_read(traces: Path) -> None:
     assert run.damage[2000].reason == f"{4000 + 2000} more places"
 
 
+@pytest.mark.large
 async def test_a_long_file_in_the_worst_order(traces: Path) -> None:
     records = whole_run(10_000)
     random.Random(2).shuffle(records)

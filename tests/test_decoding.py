@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from decisionlog import DecisionType, Run, RunStore
+from decisionlog.reading import Scanner
 from tests import runfiles
 from tests.keeping import comparable, parts
 
@@ -109,3 +110,14 @@ async def test_deep_values_of_other_programs(traces: Path, depth: int, inner: by
         for _ in range(depth):
             [value] = value
         assert comparable(value) == ("nan" if b"nan" in inner else ("int", 1))
+
+
+def test_lines_without_checksums_are_held_back_until_the_end() -> None:
+    lines = runfiles.whole_run()
+    scanner = Scanner()
+    assert len(scanner.feed(runfiles.sealed(lines[0]))) == 1
+    assert not scanner.holds_back
+    scanner = Scanner()
+    assert scanner.feed(b"".join(map(runfiles.plain, lines))) == []
+    assert scanner.holds_back
+    assert len(scanner.finish()) == len(lines)

@@ -14,7 +14,7 @@ import pytest
 
 from decisionlog import FileSink, RunStatus, RunStore, Runtime, WriteError, sinks
 from decisionlog.testing import CountingIds
-from tests.waiting import of, until
+from tests.waiting import LIMIT, of, until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")
 
@@ -265,11 +265,13 @@ async def test_a_directory_that_cannot_be_synced_is_not_durable(
 def test_a_file_size_limit_stops_one_run_and_not_the_others(traces: Path) -> None:
     """`ulimit -f`: a real short write, and a file that can never grow again."""
     script = """
-import resource, signal, sys
+import resource, signal, sys, time
+from pathlib import Path
 from decisionlog import Runtime
 from decisionlog.testing import CountingIds
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+short = [Path(sys.argv[1], "runs", f"run_{n}.jsonl") for n in range(2, 12)]
 with Runtime(sys.argv[1], new_run_id=CountingIds(), close_timeout=0.5) as runtime:
     with runtime.run("long"):
         for _ in range(1000):
@@ -278,12 +280,13 @@ with Runtime(sys.argv[1], new_run_id=CountingIds(), close_timeout=0.5) as runtim
         for _ in range(10):
             with runtime.run("short"):
                 pass
-        runtime.flush_blocking(timeout=0.2)
+        while sum(path.read_bytes().count(b"\\n") for path in short if path.exists()) < 20:
+            time.sleep(0.01)
 stats = runtime.stats()
 print(stats.accepted, stats.written, stats.dropped, stats.last_error)
 """
     result = subprocess.run(
-        [sys.executable, "-c", script, str(traces)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, str(traces)], capture_output=True, text=True, timeout=LIMIT
     )
     assert result.returncode == 0, result.stderr
     accepted, written, dropped, error = result.stdout.split(maxsplit=3)

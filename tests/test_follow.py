@@ -24,7 +24,8 @@ from decisionlog import Runtime
 from decisionlog.testing import CountingIds
 
 sizes = random.Random(int(sys.argv[2]))
-with Runtime(sys.argv[1], new_run_id=CountingIds()) as runtime, runtime.run("goal"):
+settings = {"new_run_id": CountingIds(), "wait_timeout": 60}
+with Runtime(sys.argv[1], **settings) as runtime, runtime.run("goal"):
     assert runtime.flush_blocking()
     print("begun", flush=True)
     for _ in range(int(sys.argv[3])):
@@ -121,6 +122,7 @@ async def test_a_run_of_another_process(traces: Path, seed: int) -> None:
     await assert_whole(traces, "run_1", records)
 
 
+@pytest.mark.large
 async def test_the_writer_is_killed(traces: Path) -> None:
     with writing(traces, 20_000) as process:
         kill = random.Random(5).randrange(100, 1000)

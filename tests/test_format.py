@@ -12,7 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decisionlog import (
@@ -29,6 +29,7 @@ from decisionlog import (
 from decisionlog.testing import FixedClock
 from tests import runfiles
 from tests.sinks import TroubledSink
+from tests.waiting import LIMIT
 
 RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z")
 COMMON = ["run_id", "seq", "timestamp", "type"]
@@ -240,7 +241,7 @@ def test_names_and_modes(traces: Path) -> None:
         written = datetime.fromisoformat(records_of(traces, run_id)[0]["timestamp"])
         second, micros = run_id[4:19], int(run_id[20:25], 16)
         named = datetime.strptime(second, "%Y%m%d_%H%M%S").replace(microsecond=micros, tzinfo=UTC)
-        assert timedelta() <= written - named < timedelta(seconds=1)
+        assert timedelta() <= written - named < timedelta(seconds=LIMIT)
     for path in (traces, traces / "runs", traces / "writers"):
         assert path.stat().st_mode & 0o777 == 0o700
     for path in (traces / "runs").iterdir():
@@ -262,7 +263,7 @@ async def test_evaluations_lie_beside(traces: Path) -> None:
 def test_jq(traces: Path) -> None:
     run_id = full_run(traces)
     command = ["jq", "-c", "[.seq, .type, .crc]", str(runfiles.path_of(traces, run_id))]
-    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT)
     told = [json.loads(line) for line in result.stdout.splitlines()]
     expected = [json.loads(line) for line in lines_of(traces, run_id)]
     assert told == [[record["seq"], record["type"], record["crc"]] for record in expected]
@@ -460,7 +461,7 @@ async def compare(traces: Path, calls: list[tuple[Any, ...]]) -> None:
 
 
 def test_any_sequence_of_calls(anyio_backend: str) -> None:
-    @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60)
     @given(CALLS)
     def check(calls: list[tuple[Any, ...]]) -> None:
         with tempfile.TemporaryDirectory() as directory:

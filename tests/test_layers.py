@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import decisionlog
+from tests.waiting import LIMIT
 
 CORE = sorted(Path(decisionlog.__file__).parent.glob("*.py"))
 RECORDING = {"buffer", "decisions", "imperative", "intake", "lanes", "recorder", "runs", "runtime"}
@@ -51,7 +52,7 @@ def test_importing_takes_nothing_but_the_three_dependencies() -> None:
         "print(*sorted(new - {'decisionlog'} - sys.stdlib_module_names))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT
     )
     assert done.stderr == ""
     assert [name for name in done.stdout.split() if name not in ("anyio", "aiofiles")] == []

@@ -28,6 +28,7 @@ from decisionlog import (
 )
 from decisionlog.testing import CountingIds, FixedClock, MemorySink
 from tests.recording import only_decision, outcome_of, recorded, shape
+from tests.waiting import LIMIT
 
 
 async def test_ids_that_collide_under_concurrency() -> None:
@@ -230,7 +231,7 @@ async def test_a_run_that_is_saved_only_at_its_end(traces: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"made\n"
         store = RunStore(traces)
-        with anyio.fail_after(30):
+        with anyio.fail_after(LIMIT):
             async with aclosing(store.follow("killed")) as records:
                 async for record in records:
                     if isinstance(record, Decision) and record.intent == "the last one":

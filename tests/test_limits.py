@@ -193,6 +193,7 @@ def test_many_small_options_are_all_kept() -> None:
     assert made.chosen_option is not None
 
 
+@pytest.mark.large
 @pytest.mark.parametrize(
     ("count", "size"), [(12_000, 0), (12_000, 100), (3_000, 1000), (300, 50_000)]
 )
@@ -266,6 +267,7 @@ def test_all_fields_at_the_highest_limit() -> None:
         assert text.startswith("x" * 1000)
 
 
+@pytest.mark.large
 @pytest.mark.parametrize(("count", "whole"), [(5, True), (6, False)])
 def test_more_items_than_a_line_may_have(count: int, whole: bool) -> None:
     """They took a gigabyte of whoever read them."""

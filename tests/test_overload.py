@@ -14,7 +14,7 @@ from decisionlog import RunStatus, Runtime, Stats
 from decisionlog.records import Gap
 from decisionlog.testing import CountingIds
 from tests.sinks import TroubledSink
-from tests.waiting import of, until
+from tests.waiting import LIMIT, of, until
 
 SMALL = 2**16
 LONG = "x" * 1000
@@ -176,7 +176,7 @@ async def test_an_exception_in_flight_does_not_wait() -> None:
     sink = TroubledSink()
     async with overloaded(sink, wait_timeout=60) as runtime:
         async with runtime.run("goal"):
-            with anyio.fail_after(30):
+            with anyio.fail_after(LIMIT):
                 with pytest.raises(ValueError, match="mine"):
                     async with runtime.decision("fails"):
                         await fill(runtime, sink)
@@ -226,7 +226,7 @@ async def test_plain_with_on_an_event_loop_never_waits() -> None:
     async with overloaded(sink, wait_timeout=60) as runtime:
         async with runtime.run("goal"):
             await block(runtime, sink)
-            with anyio.fail_after(30):
+            with anyio.fail_after(LIMIT):
                 for _ in range(1000):
                     with runtime.decision(LONG) as decision:
                         decision.choose("a")

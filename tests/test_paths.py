@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from decisionlog import Evaluation, ReadError, RunNotFoundError, RunStatus, RunStore, Runtime
+from decisionlog.files import read_ours
 from tests import runfiles
 
 fcntl = pytest.importorskip("fcntl", reason="needs POSIX")
@@ -150,6 +151,17 @@ async def test_what_is_no_file_of_ours_is_no_run(
     assert await store.prune(keep=0) == ["run"]
     del before["traces/runs/run.jsonl"]
     assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("make", NO_FILES)
+def test_what_is_no_file_of_ours_is_not_read_at_once_either(
+    tmp_path: Path, outside: Path, make: Callable[[Path, Path], None]
+) -> None:
+    (tmp_path / "ours").write_bytes(b"ours")
+    assert read_ours(tmp_path / "ours") == b"ours"
+    make(tmp_path / "made", outside)
+    with pytest.raises(OSError):
+        read_ours(tmp_path / "made")
 
 
 @pytest.mark.parametrize("make", NO_FILES)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from decisionlog import Run, RunStatus, RunStore
+from tests.waiting import LIMIT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
@@ -23,7 +24,7 @@ def python(script: str, *args: object, measured: bool = True) -> subprocess.Comp
     """Run a script to its end; not `measured`, without what coverage puts into the process."""
     command = [sys.executable, "-c", HEAD + script, *map(str, args)]
     env = {k: v for k, v in os.environ.items() if measured or not k.startswith("COVERAGE")}
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=env)
 
 
 async def runs(traces: Path) -> list[Run]:
@@ -31,7 +32,7 @@ async def runs(traces: Path) -> list[Run]:
     return [await store.load(summary.run_id) async for summary in store.runs(newest_first=False)]
 
 
-async def test_a_hung_sink_does_not_hold_up_closing_or_exit(traces: Path) -> None:
+def test_a_hung_sink_does_not_hold_up_closing_or_exit(traces: Path) -> None:
     script = """
 class Hung(MemorySink):
     async def write(self, batch):
@@ -52,7 +53,7 @@ print(stats.accepted, stats.dropped)
     assert "2 of 2 records were not written: the sink was too slow" in result.stderr
 
 
-async def test_a_hung_file_system_does_not_hold_up_closing_or_exit(tmp_path: Path) -> None:
+def test_a_hung_file_system_does_not_hold_up_closing_or_exit(tmp_path: Path) -> None:
     """The file thread is stuck in a system call, here in opening a fifo nobody reads."""
     script = """
 os.mkfifo(sys.argv[1] + "/fifo")
@@ -76,7 +77,7 @@ second.run("goal").__enter__()
     assert "1 records were lost at exit" in result.stderr
 
 
-async def test_what_is_given_up_on_closing_counts_once_whatever_becomes_of_it() -> None:
+def test_what_is_given_up_on_closing_counts_once_whatever_becomes_of_it() -> None:
     """Closing, and then interpreter exit, each waited for a sink that holds the recorder's thread;
     `dropped` stayed 0 after closing.
     """
@@ -102,7 +103,7 @@ print(given_up.accepted, given_up.written, given_up.dropped, given_up.buffered)
     assert result.stderr.count("records were") == 1
 
 
-async def test_strict_closing_raises_what_was_lost() -> None:
+def test_strict_closing_raises_what_was_lost() -> None:
     script = """
 from decisionlog import WriteError
 class Hung(MemorySink):
@@ -123,6 +124,20 @@ for error in (None, KeyError("mine")):
         "WriteError 2 of 2 records were not written: the sink was too slow",
         "KeyError 'mine'",
     ]
+
+
+async def test_whoever_never_closes_loses_nothing(traces: Path) -> None:
+    script = """
+runtimes = [Runtime(f"{sys.argv[1]}/{n}", flush_interval=60).__enter__() for n in range(2)]
+for runtime in runtimes:
+    with runtime.run("goal"), runtime.decision("x"):
+        pass
+"""
+    result = python(script, traces)
+    assert (result.returncode, result.stderr) == (0, "")
+    for n in range(2):
+        [run] = await runs(traces / str(n))
+        assert (run.status, len(run.decisions)) == ("completed", 1)
 
 
 async def test_a_forked_child_starts_clean(traces: Path) -> None:
@@ -210,7 +225,7 @@ with Runtime(sys.argv[1]) as runtime:
     assert len({problem.id for problem in run.problems}) == len(texts)
 
 
-async def test_importing_pulls_in_nothing_but_the_core() -> None:
+def test_importing_pulls_in_nothing_but_the_core() -> None:
     script = """
 import sys
 before = set(sys.modules)

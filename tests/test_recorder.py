@@ -17,7 +17,7 @@ from decisionlog import FileSink, Runtime, WriteError
 from decisionlog.records import Gap
 from decisionlog.testing import CountingIds, FixedClock, MemorySink
 from tests.sinks import TroubledSink
-from tests.waiting import of, until
+from tests.waiting import LIMIT, of, until
 
 pytestmark = pytest.mark.anyio
 
@@ -92,7 +92,7 @@ async def test_a_blocked_agent_does_not_hold_up_the_log(traces: Path) -> None:
         async with runtime.run("goal") as run:
             async with runtime.decision("block the loop"):
                 path = traces / "runs" / f"{run.id}.jsonl"
-                deadline = time.monotonic() + 10
+                deadline = time.monotonic() + LIMIT
                 while not path.exists() or b"block the loop" not in path.read_bytes():
                     assert time.monotonic() < deadline  # this very loop keeps the agent's busy
 

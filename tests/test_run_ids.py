@@ -92,15 +92,15 @@ async def test_ids_that_are_made_up_badly() -> None:
     assert first.startswith("run_20260101_") and third.startswith("run_20260101_")
 
 
-async def test_only_the_latest_ids_are_remembered() -> None:
+def test_only_the_latest_ids_are_remembered() -> None:
     sink = MemorySink()
-    async with recorded(sink, strict=False, new_run_id=lambda now: "fresh") as runtime:
+    with recorded(sink, strict=False, new_run_id=lambda now: "fresh") as runtime:
         for i in range(10_001):
-            async with runtime.run("goal", run_id=f"r{i}"):
+            with runtime.run("goal", run_id=f"r{i}"):
                 pass
-        async with runtime.run("goal", run_id="r10000") as known:
+        with runtime.run("goal", run_id="r10000") as known:
             pass
-        async with runtime.run("goal", run_id="r0") as forgotten:
+        with runtime.run("goal", run_id="r0") as forgotten:
             pass
     assert (known.id, forgotten.id) == ("fresh", "r0")
 

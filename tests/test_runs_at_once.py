@@ -1,5 +1,6 @@
 """Any number of runs at once in one runtime, from tasks and from threads, without mixing."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -22,9 +23,10 @@ from decisionlog import (
 )
 from decisionlog.testing import MemorySink
 from tests.recording import outcome_of, recorded
+from tests.waiting import LIMIT
 
 RUNS = 1_000
-DEPTH = 20
+DEPTH = 8
 
 
 def check(run: Run, name: str) -> None:
@@ -44,6 +46,7 @@ def check(run: Run, name: str) -> None:
     assert [o.seq for o in outcomes] == list(range(2 * DEPTH + 1, DEPTH + 1, -1))
 
 
+@pytest.mark.large
 async def test_a_thousand_runs_with_decisions_from_child_tasks(traces: Path) -> None:
     async with Runtime(traces, strict=True, close_timeout=60) as runtime:
 
@@ -74,6 +77,7 @@ async def test_a_thousand_runs_with_decisions_from_child_tasks(traces: Path) -> 
         check(await store.load(summary.run_id), summary.goal_id)
 
 
+@pytest.mark.large
 async def test_a_thousand_runs_through_threads() -> None:
     sink = MemorySink()
     together = anyio.CapacityLimiter(8)
@@ -222,14 +226,16 @@ with Runtime(sys.argv[1], max_buffer=2**20, wait_timeout=60) as runtime, runtime
 """
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.large
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere, it is in other units")
-async def test_the_memory_of_a_run_of_200_000_decisions_stays_flat(traces: Path) -> None:
+def test_the_memory_of_a_run_of_200_000_decisions_stays_flat(traces: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", GROWING, traces],
-        check=True, capture_output=True, text=True, timeout=300,
+        check=True, capture_output=True, text=True, timeout=10 * LIMIT,
+        # What coverage keeps is no run's, and it would take a minute.
+        env={k: v for k, v in os.environ.items() if not k.startswith("COVERAGE")},
     )  # fmt: skip
     # In KiB. 180,000 decisions are 100 MB of records: one kept byte in ten would show.
     assert int(done.stdout) < 10_000
-    [summary] = [summary async for summary in RunStore(traces).runs()]
+    [summary] = RunStore(traces).runs_blocking()
     assert (summary.decision_count, summary.problem_count) == (200_000, 20_000)

@@ -25,7 +25,7 @@ from decisionlog import (
 from decisionlog.testing import CountingIds, FixedClock, MemorySink
 from tests.recording import only_decision, recorded, shape
 from tests.sinks import TroubledSink
-from tests.waiting import until
+from tests.waiting import LIMIT, until
 
 # ---------------------------------------------------------------------- settings
 
@@ -288,7 +288,7 @@ with Runtime(sys.argv[1]) as runtime:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 async def test_a_child_that_was_forked_in_no_run_or_does_nothing(traces: Path) -> None:
-    subprocess.run([sys.executable, "-c", FORKING_OUTSIDE, traces], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", FORKING_OUTSIDE, traces], check=True, timeout=LIMIT)
     found = {summary.run_id: summary async for summary in RunStore(traces).runs()}
     assert set(found) == {"before", "grandchild"}
     assert {summary.status for summary in found.values()} == {RunStatus.COMPLETED}
@@ -297,7 +297,7 @@ async def test_a_child_that_was_forked_in_no_run_or_does_nothing(traces: Path) -
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 async def test_a_forked_child_starts_clean_with_the_old_run_as_parent(traces: Path) -> None:
-    subprocess.run([sys.executable, "-c", FORKING, traces], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", FORKING, traces], check=True, timeout=LIMIT)
     store = RunStore(traces)
     parent, child = await store.load("parent"), await store.load("child")
     assert (parent.status, child.status) == (RunStatus.COMPLETED, RunStatus.COMPLETED)

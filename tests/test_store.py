@@ -26,6 +26,7 @@ from decisionlog import (
 )
 from decisionlog.testing import FixedClock, Runtime
 from tests import runfiles
+from tests.waiting import LIMIT
 
 NOON = datetime(2026, 1, 19, 12, tzinfo=UTC)
 
@@ -140,6 +141,7 @@ async def test_the_same_without_an_event_loop(traces: Path) -> None:
     ids = [record(traces, goal, at=NOON + timedelta(n)) for n, goal in enumerate("aab")]
     store = RunStore(traces)
     assert store.load_blocking(ids[0]) == await store.load(ids[0])
+    assert store.summary_blocking(ids[0]) == await store.summary(ids[0])
     for filters in ({}, {"goal_id": "a", "newest_first": False}, {"until": NOON + timedelta(1)}):
         given: dict[str, Any] = dict(filters)
         found = list(store.runs_blocking(**given))
@@ -151,7 +153,7 @@ async def test_the_same_without_an_event_loop(traces: Path) -> None:
         list(store.runs_blocking(since=datetime(2026, 1, 1)))  # noqa: DTZ001
 
 
-async def test_a_linked_directory_is_left_alone_without_an_event_loop(traces: Path) -> None:
+def test_a_linked_directory_is_left_alone_without_an_event_loop(traces: Path) -> None:
     run_id = record(traces)
     (traces / "runs").rename(traces / "real")
     (traces / "runs").symlink_to("real")
@@ -480,7 +482,7 @@ except OSError as error:
 resource.setrlimit(resource.RLIMIT_FSIZE, none)
 """
     command = [sys.executable, "-c", script, str(traces), run_id]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert "too large" in result.stdout, result.stderr
     store = RunStore(traces)
     assert (await store.load(run_id)).decisions[0].evaluation is None
@@ -590,7 +592,7 @@ with runtime.run("goal"), runtime.decision("decide"):
     assert runtime.flush_blocking()
     os.kill(os.getpid(), 9)
 """
-    result = subprocess.run([sys.executable, "-c", script, str(traces)], timeout=60)
+    result = subprocess.run([sys.executable, "-c", script, str(traces)], timeout=LIMIT)
     assert result.returncode == -9
     store = RunStore(traces)
     [dead] = await listed(store, status="interrupted")

@@ -7,6 +7,7 @@ import pytest
 
 from decisionlog import Option, RunHandle, RunMetrics, RunStatus, RunStore, RunSummary, Runtime
 from decisionlog.testing import MemorySink
+from decisionlog.wording import counted
 from tests.recording import recorded
 
 AB = [Option("a"), Option("b")]
@@ -244,3 +245,22 @@ async def test_a_summary_as_text(traces: Path) -> None:
         "  A table at eight",
     ]
     assert str(RunSummary("bare")) == "(no goal): running (bare)"
+
+
+def test_numbers_with_nouns() -> None:
+    told = [counted(n, noun) for n in (0, 1, 1200) for noun in ("run", "other try")]
+    assert told == [
+        "0 runs",
+        "0 other tries",
+        "1 run",
+        "1 other try",
+        "1,200 runs",
+        "1,200 other tries",
+    ]
+
+
+def test_a_notebook_may_show_it() -> None:
+    sink = MemorySink()
+    with recorded(sink) as runtime, runtime.run("goal", "A goal & more"):
+        pass
+    assert "A goal &amp; more" in sink.run("run_1")._repr_html_()

@@ -3,6 +3,7 @@
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from tests.hostile import HOSTILE
 from tests.keeping import comparable, keep, kept, parts, sound_lines
 from tests.recording import recorded
 
-some = settings(deadline=None, max_examples=100, suppress_health_check=list(HealthCheck))
+some = settings(max_examples=100, suppress_health_check=list(HealthCheck))
 
 # Half of a pair of surrogates is a character too.
 TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -124,6 +125,7 @@ def test_any_text_in_any_field(data: st.DataObject) -> None:
     assert read.metrics.nodes_executed == [spelled_out(given["node_id"])]
 
 
+@pytest.mark.large
 @settings(some, max_examples=75)
 @given(st.data())
 def test_anything_in_any_field(data: st.DataObject) -> None:

@@ -1,4 +1,4 @@
-"""Tests wait for a state, not for a time; the limit only ends what hangs."""
+"""Tests wait for a state, not for a time; the limit only ends what hangs, on any computer."""
 
 from collections.abc import Callable
 from threading import Event
@@ -6,7 +6,8 @@ from threading import Event
 import anyio
 from anyio import to_thread
 
-LIMIT = 30
+LIMIT = 120
+"""Seconds."""
 
 
 async def until(condition: Callable[[], object]) -> None:

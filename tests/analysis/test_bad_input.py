@@ -37,6 +37,10 @@ OF_FILES = ["ls", "show", "diff last last", "check"]
 """Those that have tests of their own for what is odd in the records, and not in the files."""
 
 
+ODD_DIRECTORIES = ["empty directory", "damaged files", "runs still being written"]
+IN_TWO_FORMS = ["one run", "damaged files", "no outcomes"]
+
+
 @pytest.fixture(params=SITUATIONS)
 def situation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     with SITUATIONS[request.param](tmp_path / "traces"):
@@ -103,11 +107,12 @@ def test_one_run_and_two(situation: tuple[str, Path]) -> None:
             check(json.loads(msgspec.json.encode(answer)))
 
 
+@pytest.mark.parametrize("situation", sorted({*ODD_DIRECTORIES, *IN_TWO_FORMS}), indirect=True)
 def test_every_command(situation: tuple[str, Path]) -> None:
+    """What every call answers, printed as text or JSON; so a few situations will do."""
     name, path = situation
     runner = click.testing.CliRunner()
-    odd = ("empty directory", "damaged files", "runs still being written")
-    for command in COMMANDS + OF_FILES * (name in odd):
+    for command in COMMANDS + OF_FILES * (name in ODD_DIRECTORIES):
         words = [
             {"GOAL": goal_of(name), "QUERY": "SELECT * FROM decisions"}.get(word, word)
             for word in command.split()
@@ -120,7 +125,7 @@ def test_every_command(situation: tuple[str, Path]) -> None:
             assert told.exit_code == 0, (command, told.output)
             assert (told.stdout + told.stderr).strip(), command
         assert "Traceback" not in told.stderr
-        if name in ("one run", "damaged files", "no outcomes"):
+        if name in IN_TWO_FORMS:
             told = runner.invoke(program, [*words, "--json", str(path)])
             check(json.loads(told.stdout), command)
 

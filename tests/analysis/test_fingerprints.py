@@ -5,7 +5,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from decisionlog.analysis.fingerprints import KEPT, PATTERNS, READ, fingerprint
@@ -62,7 +62,6 @@ def in_duckdb(text: str) -> str:
     return str(row[0])
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_duckdb_agrees(text: str) -> None:
     assert in_duckdb(text) == fingerprint(text)

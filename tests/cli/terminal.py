@@ -19,8 +19,8 @@ from typing import NamedTuple
 import pytest
 from click.testing import CliRunner
 
-LIMIT = 60
-"""Seconds after which something hangs; no test takes nearly as long."""
+from tests.waiting import LIMIT
+
 ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="needs a pty")

@@ -10,6 +10,7 @@ import pytest
 
 from decisionlog import Option, Runtime
 from tests.cli.terminal import decisionlog, needs_terminal, on_terminal
+from tests.waiting import LIMIT
 
 OPTIONS = [Option("near", confidence=0.9), Option("far", confidence=0.6)]
 
@@ -135,7 +136,7 @@ def test_without_the_extra_it_says_what_to_install(traces: Path) -> None:
         "from decisionlog.cli.app import program; program(prog_name='decisionlog')"
     )
     command = [sys.executable, "-c", script, "nodes", str(traces)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert (done.returncode, done.stdout) == (1, "")
     assert "this needs duckdb; install it with: python -m pip install 'decisionlog[analysis]'" in (
         done.stderr

@@ -11,6 +11,7 @@ from typing import Any
 
 import anyio
 import pytest
+from tests.waiting import LIMIT
 
 from decisionlog import Decision, Run, RunStatus, RunStore
 
@@ -27,7 +28,7 @@ def run_example(name: str, cwd: Path, *arguments: str) -> str:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=LIMIT,
         encoding="utf-8",
     )
     assert (done.returncode, done.stderr) == (0, "")

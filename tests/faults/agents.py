@@ -79,20 +79,22 @@ async def brief(
     """
     tell = Notes(notes)
     path = Path(traces, "runs", "brief.jsonl")
-    cut = 0
+    cut = errors = 0
 
     async def made(name: str) -> None:
         tell.made_record(name)
         made = tell.made
         if limit:
-            await runtime.flush(timeout=0.02)
+            while not await runtime.flush(timeout=0.02) and runtime.stats().errors == errors:
+                pass  # not yet tried
             resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
         if await runtime.flush(durable=durable, timeout=timeout):
             tell.tell("acknowledged", made)
 
     def cut_short() -> None:
-        nonlocal cut
+        nonlocal cut, errors
         if limit:
+            errors = runtime.stats().errors
             cut += limit
             soft = path.stat().st_size + cut % 150
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, unlimited[1]))

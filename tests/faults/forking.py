@@ -67,7 +67,7 @@ class Naive:
 
 def made(recorder: str, traces: str) -> Any:
     if recorder == "decisionlog":
-        return Runtime(traces, flush_interval=0.001)
+        return Runtime(traces, flush_interval=0.001, wait_timeout=60, close_timeout=60)
     return Naive(traces, locked=recorder == "naive and locked")
 
 
@@ -79,7 +79,7 @@ def some_decisions(runtime: Any, goal: str, **how: Any) -> None:
 
 
 def in_a_spawned(number: int, traces: str, parent: str) -> None:
-    with Runtime(traces) as runtime:
+    with Runtime(traces, close_timeout=60) as runtime:
         some_decisions(runtime, f"spawned-{number}", parent=parent)
 
 
@@ -142,7 +142,7 @@ def main(traces: str, forked: int, spawned: int, recorder: str, hangs: float) ->
             children.append(child)
         statuses: list[int | str | None] = [ended(child, hangs) for child in children]
         for process in processes:
-            process.join(60)
+            process.join(hangs)
             statuses.append(process.exitcode)
         stop.set()
         for thread in threads:

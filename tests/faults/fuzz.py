@@ -30,12 +30,13 @@ if atheris is not None and __name__ == "__main__":
 from decisionlog import Decision, RunStore
 from decisionlog.reading import Scanner, assemble, summarize
 from tests import runfiles
+from tests.waiting import LIMIT
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "v1" / "runs"
 LONGEST = 4096
 EVERY = 100
 """One of so many inputs goes through files and a RunStore as well, which takes longer by far."""
-HANGS = 60
+HANGS = LIMIT
 """Seconds. What takes longer than it may is found by its CPU time; this ends what never ends."""
 RUNAWAY_MIB = 1024
 

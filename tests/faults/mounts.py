@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import processes
+from tests.waiting import LIMIT
 
 SHUTDOWN = 0x8004587D
 """The ioctl XFS_IOC_GOINGDOWN, which ext4 has as well."""
@@ -29,13 +30,13 @@ def need(*programs: str) -> None:
 
 def command(*words: object) -> None:
     """Run it; skip the test when this computer refuses."""
-    done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*map(str, words)], capture_output=True, text=True, timeout=LIMIT)
     if done.returncode:
         pytest.skip(f"refused here: {' '.join(map(str, words))}: {done.stderr.strip()}")
 
 
 def unmount(place: Path) -> None:
-    subprocess.run(["umount", str(place)], check=True, capture_output=True, timeout=60)
+    subprocess.run(["umount", str(place)], check=True, capture_output=True, timeout=LIMIT)
 
 
 @contextmanager
@@ -69,7 +70,7 @@ def hanging(place: Path, number: int) -> Iterator[list[str]]:
         finally:
             server.kill()
             answered += server.stdout.read().split()
-            subprocess.run(["umount", "--lazy", str(place)], capture_output=True, timeout=60)
+            subprocess.run(["umount", "--lazy", str(place)], capture_output=True, timeout=LIMIT)
 
 
 class Disk:

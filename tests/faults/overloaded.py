@@ -105,11 +105,20 @@ async def main(traces: Path, seconds: float, buffer: int, overflow: Any, how: st
                         time.sleep(0.002)
                 await anyio.sleep(0)
 
+    def too_little() -> bool:
+        match how:
+            case "records":
+                return not runtime.stats().dropped
+            case "unbounded":
+                return len(kept) * len(FILLER) < 1.2 * buffer
+            case _:
+                return False
+
     async def sample() -> None:
         # Not the memory: to ask for that takes a quarter of a millisecond, in which the loop waits.
         nonlocal most_buffered
         end = time.monotonic() + seconds
-        while time.monotonic() < end or (how == "records" and not runtime.stats().dropped):
+        while time.monotonic() < end or too_little():
             most_buffered = max(most_buffered, runtime.stats().buffered)
             await anyio.sleep(0.01)
         loop.over = True

@@ -34,7 +34,7 @@ def popen(command: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, env=env, text=True, stdout=pipe, stderr=pipe)
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 60) -> tuple[str, str]:
+def finish(process: subprocess.Popen[str], timeout: float = LIMIT) -> tuple[str, str]:
     """Wait for it to end; what it said on stdout and stderr. It is killed if it does not."""
     try:
         return process.communicate(timeout=timeout)

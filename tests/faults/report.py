@@ -10,12 +10,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from msgspec import Struct
 
 T = TypeVar("T")
 
 FULL = os.environ.get("DECISIONLOG_FAULTS") == "full"
-"""As large as docs/faults.md says; otherwise short, as a part of the ordinary tests."""
+"""As large as docs/faults.md says; otherwise short, as a part of the ordinary tests. How long
+something takes is judged at full size only: in short, on a busy computer, it would be that one's.
+"""
+at_full_size = pytest.mark.skipif(not FULL, reason="judges a time: at full size only")
 
 UNITS = {"ms": "ms", "s": "s", "mib": "MiB"}
 """Figures whose name ends so are the largest of their kind. The others are counts."""

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import LIMIT
+
 
 @functools.cache
 def refusal() -> str:
     """Why strace cannot be used here, if it cannot."""
     if shutil.which("strace") is None:
         return "strace is not installed"
-    done = subprocess.run(["strace", "-f", "true"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["strace", "-f", "true"], capture_output=True, text=True, timeout=LIMIT)
     return f"strace is refused: {done.stderr[-200:]}" if done.returncode else ""
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from decisionlog import Run, RunStatus, RunStore, Runtime
 from tests.faults.report import report, sized
+from tests.waiting import LIMIT
 
 STEPS = [timedelta(hours=-1), timedelta(days=1), timedelta(hours=-1, days=-1), timedelta()]
 DECISIONS = sized(25, 500)
@@ -133,7 +134,7 @@ def test_libfaketime(traces: Path, tmp_path: Path, control: bool) -> None:
         "FAKETIME_DONT_FAKE_MONOTONIC": "0" if control else "1",
     }
     command = [sys.executable, "-c", AGENT, str(traces), str(DECISIONS)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=environment)
     assert done.returncode == 0, done.stderr
     taken, whole = json.loads(done.stdout)
     found = list(faults(anyio.run(RunStore(traces).load, "stepped"), taken, whole))

@@ -13,6 +13,7 @@ from decisionlog import RunStatus, RunStore
 from tests.faults import processes
 from tests.faults.forking import OF_A_CHILD, THREADS
 from tests.faults.report import report, sized
+from tests.waiting import LIMIT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
@@ -27,12 +28,12 @@ class Told(Struct):
 
 
 def fork(
-    traces: Path, forked: int, spawned: int = 0, recorder: str = "decisionlog", hangs: float = 20
+    traces: Path, forked: int, spawned: int = 0, recorder: str = "decisionlog", hangs: float = LIMIT
 ) -> Told:
     command = [sys.executable, "-m", "tests.faults.forking", traces, forked, spawned, recorder]
     # Coverage's own locks do not survive a fork in the middle of everything.
     process = processes.popen([*map(str, command), str(hangs)])
-    stdout, stderr = processes.finish(process, 500)
+    stdout, stderr = processes.finish(process, 1200)
     assert process.returncode == 0, stderr
     return Told(*json.loads(stdout.splitlines()[-1]))
 
@@ -77,7 +78,7 @@ async def test_forks_and_spawns_in_mid_write(traces: Path) -> None:
 
 
 def test_control_an_inherited_buffer(traces: Path) -> None:
-    fork(traces, 4, recorder="naive", hangs=0.5)
+    fork(traces, 4, recorder="naive")
     assert len(duplicates(traces)) > 0
 
 

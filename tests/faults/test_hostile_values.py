@@ -14,6 +14,7 @@ from tests.faults.report import FULL, report
 from tests.hostile import HOSTILE, SMALL_STACK, on_a_small_stack
 from tests.keeping import keep, sound_lines
 from tests.recording import recorded
+from tests.waiting import LIMIT
 
 assert SMALL_STACK <= 512 * 1024
 GROUPS = 8
@@ -112,5 +113,5 @@ thread.start()
 thread.join()
 """
     command = [sys.executable, "-c", script, str(SMALL_STACK)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode < 0 or "RecursionError" in done.stderr

@@ -11,7 +11,8 @@ from msgspec import Struct
 
 from decisionlog import RunStatus
 from tests.faults import processes
-from tests.faults.report import report, sized
+from tests.faults.report import FULL, at_full_size, report, sized
+from tests.waiting import LIMIT
 
 KILLS = sized(20, 500)
 """On each event loop."""
@@ -35,7 +36,7 @@ def kill(directory: Path, count: int, at_once: int, **how: object) -> Iterator[t
         processes.start("kill_each", directory=directory, seeds=list(seeds), **how)
         for seeds in (range(first, count, at_once) for first in range(at_once))
     ]
-    said = [processes.finish(killer, 60 + 5 * count) for killer in killers]
+    said = [processes.finish(killer, LIMIT + 5 * count) for killer in killers]
     ends = [tuple(map(int, line.split())) for lines, _ in said for line in lines.splitlines()]
     assert sorted(seed for seed, _, _ in ends) == list(range(count)), said
     for seed, killed, code in ends:
@@ -61,7 +62,7 @@ async def test_sigkill_at_random_moments(tmp_path: Path, anyio_backend: str) -> 
     for killed in kills(tmp_path, KILLS, backend=anyio_backend):
         losses = killed.losses
         assert (losses.acknowledged, losses.twice, killed.wrong) == ([], [], []), killed.traces
-        assert losses.age < PROMISE, killed.traces
+        assert losses.age < PROMISE or not FULL, killed.traces
         assert await processes.damage(killed.traces, RunStatus.INTERRUPTED) == []
         records += killed.records
         acknowledged += killed.acknowledged
@@ -79,7 +80,7 @@ async def test_sigkill_of_an_agent_that_makes_no_pause(tmp_path: Path, anyio_bac
     count = sized(3, 50)
     for place, killed in kill(tmp_path, count, 1, victim="relentless", backend=anyio_backend):
         made, lost = relentlessly(place, killed)
-        assert lost < PROMISE, place
+        assert lost < PROMISE or not FULL, place
         records, oldest = records + made, max(oldest, lost)
     report(
         1, f"SIGKILL of an agent that makes no pause, {anyio_backend}", count, records=records,
@@ -109,11 +110,13 @@ def test_control_acknowledging_too_early(tmp_path: Path, bug: str) -> None:
     pytest.fail("nothing acknowledged was lost")
 
 
+@at_full_size
 def test_control_writing_too_late(tmp_path: Path) -> None:
     found = kills(tmp_path, 6, flush_interval=2, flushes=False)
     assert any(killed.losses.age >= PROMISE for killed in found)
 
 
+@at_full_size
 def test_control_writing_too_late_without_a_pause(tmp_path: Path) -> None:
     late = kill(tmp_path, 6, 1, victim="relentless", flush_interval=2)
     assert any(relentlessly(place, killed)[1] >= PROMISE for place, killed in late)

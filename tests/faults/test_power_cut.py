@@ -36,14 +36,20 @@ class Cut(Struct):
     damage: list[str]
 
 
-async def cut(disk: Disk, notes: Path, seed: int, **how: object) -> Cut:
+def vouched(notes: Path, what: str = "acknowledged") -> int:
+    return max(map(int, processes.told(notes).said.get(what, ["0"])))
+
+
+async def cut(disk: Disk, notes: Path, seed: int, *, flushes: bool = True, **how: object) -> Cut:
     """Let an agent record, cut the power within a second and a half, and look what is left."""
     name = f"traces-{seed}"
     with disk.mounted() as place:
-        settings = {"traces": place / name, "notes": notes, "seed": seed, "durability": "fsync"}
-        agent = processes.start("busy", **(settings | how))
+        settings = {"traces": place / name, "notes": notes, "seed": seed, "flushes": flushes}
+        agent = processes.start("busy", **settings, **({"durability": "fsync"} | how))
         try:
             processes.wait_until(lambda: notes.exists() or agent.poll() is not None)
+            if flushes and seed % 4 == 0:  # so that there is something to lose, on any disk
+                processes.wait_until(lambda: vouched(notes) or agent.poll() is not None)
             time.sleep(random.Random(seed).uniform(0, 1.5))
             # With its agent stopped; or not, and then it must not acknowledge anything after it.
             if seed % 2:
@@ -57,7 +63,7 @@ async def cut(disk: Disk, notes: Path, seed: int, **how: object) -> Cut:
     with disk.mounted() as place:
         told, found = processes.told(notes), processes.on_disk(place / name)
         damage = found.wrong + await processes.damage(place / name, RunStatus.INTERRUPTED)
-    synced = max(map(int, told.said.get("synced", ["0"])))
+    synced = vouched(notes, "synced")
     losses = processes.losses(told, found, over)
     not_synced = max(0, synced - len(found.names))
     return Cut(len(told.made), told.acknowledged, not_synced, losses, damage)

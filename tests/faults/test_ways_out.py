@@ -16,10 +16,11 @@ from msgspec import Struct
 
 from decisionlog import Run, RunStore
 from tests.faults.report import report, sized
+from tests.waiting import LIMIT
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX")
 
-HANGS = 5.0
+HANGS = sized(float(LIMIT), 5.0)
 """Seconds from the way out to the end of the process."""
 SAFE, IN_MEMORY = 50, 50
 """Decisions made before a flush, and after it."""

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decisionlog import RunStore
@@ -117,9 +117,7 @@ def matching(rows: list[dict[str, Any]], asked: list[tuple[str, str]]) -> list[d
 
 
 @given(asked=queries())
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150)
 def test_it_finds_what_going_through_all_rows_finds(
     client: Client, everything: list[dict[str, Any]], asked: list[tuple[str, str]]
 ) -> None:

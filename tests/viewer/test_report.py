@@ -19,6 +19,7 @@ from decisionlog.viewer.report import goal_report, run_report
 from tests.cli.recorded import Recorded
 from tests.viewer.payloads import PAYLOADS, record_payloads
 from tests.viewer.serving import serving
+from tests.waiting import LIMIT
 
 ROOT = Path(__file__).parents[2]
 
@@ -169,7 +170,7 @@ def test_no_name_of_a_goal_breaks_out(traces: Path, goal: str) -> None:
 def test_the_page_is_in_the_wheel_and_in_the_source(tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
     command = [sys.executable, "-m", "hatchling", "build", "-d", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as opened:

@@ -8,6 +8,8 @@ from importlib.resources import files
 
 import pytest
 
+from tests.waiting import LIMIT
+
 STATIC = files("decisionlog.viewer") / "static"
 VENDOR = STATIC / "vendor"
 MODULES = {
@@ -117,6 +119,6 @@ def test_the_modules_parse() -> None:
         input=joined,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT,
     )
     assert done.returncode == 0, done.stderr

@@ -79,7 +79,7 @@ def whole(store: RunStore) -> Any:
     return bare(run_document(store.load_blocking("made"), 1))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(records(), st.lists(st.floats(0, 1), max_size=5), st.booleans(), st.data())
 def test_it_agrees_with_reading_it_whole_wherever_it_is_cut(
     made: list[dict[str, Any]], cuts: Sequence[float], sealed: bool, data: st.DataObject

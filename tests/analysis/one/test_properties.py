@@ -71,7 +71,6 @@ runs = st.builds(
 )
 
 
-@settings(deadline=None)
 @given(runs)
 def test_explaining_and_summing_up_never_fail(run: Run) -> None:
     found = explain(run)
@@ -90,7 +89,6 @@ def test_explaining_and_summing_up_never_fail(run: Run) -> None:
         assert msgspec.json.encode(result)
 
 
-@settings(deadline=None)
 @given(runs, runs)
 def test_comparing_is_the_same_from_both_sides(a: Run, b: Run) -> None:
     there, back = compare(a, b), compare(b, a)
@@ -107,7 +105,6 @@ def test_comparing_is_the_same_from_both_sides(a: Run, b: Run) -> None:
 tries = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xyz")), max_size=9)
 
 
-@settings(deadline=None)
 @given(tries, tries)
 def test_nor_does_it_depend_on_the_side_what_goes_with_what(
     one: list[tuple[str, str]], other: list[tuple[str, str]]
@@ -122,7 +119,6 @@ def test_nor_does_it_depend_on_the_side_what_goes_with_what(
     assert [(y, x) for x, y in compare(b, a).aligned] == compare(a, b).aligned
 
 
-@settings(deadline=None)
 @given(runs)
 def test_a_run_does_not_differ_from_itself(run: Run) -> None:
     found = compare(run, run)
@@ -131,7 +127,6 @@ def test_a_run_does_not_differ_from_itself(run: Run) -> None:
     assert len(found.aligned) == len({decision.id for decision in run.decisions})
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from("abc"), max_size=12), st.data())
 def test_an_insertion_shifts_nothing(intents: list[str], data: st.DataObject) -> None:
     def made(names: list[str]) -> Run:
@@ -148,7 +143,6 @@ def test_an_insertion_shifts_nothing(intents: list[str], data: st.DataObject) ->
 sequences = st.lists(st.integers(0, 3), max_size=24)
 
 
-@settings(deadline=None)
 @given(sequences, sequences)
 def test_the_common_subsequence_is_the_longest(a: list[int], b: list[int]) -> None:
     lengths = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
@@ -162,7 +156,7 @@ def test_the_common_subsequence_is_the_longest(a: list[int], b: list[int]) -> No
     assert len(pairs) == lengths[-1][-1]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**32))
 def test_long_sequences_are_aligned_as_well(seed: int) -> None:
     """Longer than the best alignment is sought for: anchors hold, and only what fits is paired."""

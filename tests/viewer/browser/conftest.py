@@ -17,11 +17,12 @@ from typing import Any, TypeVar
 import pytest
 
 from tests.cli.recorded import Recorded
+from tests.waiting import LIMIT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 
 # Longer than anything should take, for machines that are busy with other things as well.
-PATIENCE_MS = 60_000
+PATIENCE_MS = LIMIT * 1000
 playwright.expect.set_options(timeout=PATIENCE_MS)
 
 ADDRESS = re.compile(r"http://\S+:\d+/\?token=\S+")
@@ -62,7 +63,7 @@ class Viewer:
     def close(self) -> None:
         # As ctrl-C does: what a process that ends in peace ran is measured, too.
         self.process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGINT)
-        self.process.communicate(timeout=20)
+        self.process.communicate(timeout=LIMIT)
 
 
 @contextmanager
@@ -123,7 +124,9 @@ def browser() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         # Root, as in a container, cannot have Chromium's own sandbox.
         arguments = ["--no-sandbox"] if getattr(os, "getuid", lambda: 1)() == 0 else []
-        launched = driver.chromium.launch(executable_path=chromium, args=arguments)
+        launched = driver.chromium.launch(
+            executable_path=chromium, args=arguments, timeout=PATIENCE_MS
+        )
         yield launched
         launched.close()
 
@@ -133,7 +136,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `decisionlog demo` leaves behind, and three small runs."""
     path = tmp_path_factory.mktemp("demo") / "traces"
     command = [sys.executable, "-m", "decisionlog", "demo", f"--out={path}", "--runs=16", "--json"]
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=LIMIT)
     apart(Recorded, path)
     return path
 

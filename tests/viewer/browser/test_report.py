@@ -10,13 +10,14 @@ from decisionlog.viewer.report import run_report
 from tests.cli.recorded import Recorded
 from tests.viewer.browser.conftest import Open, apart, playwright
 from tests.viewer.payloads import PAYLOADS, record_payloads
+from tests.waiting import LIMIT
 
 expect = playwright.expect
 
 
 def report(*arguments: object) -> None:
     command = [sys.executable, "-m", "decisionlog", "report", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
 
 
