@@ -18,11 +18,16 @@ from decisionlog.analysis.many.places import (
     by_run,
     check_goal,
     count_if,
+    has_chosen,
+    intents,
     number,
+    of_goal,
     over_runs,
     placed,
     rate_of,
     trouble,
+    with_place,
+    worded_anew,
 )
 from decisionlog.analysis.many.sources import Frame, Tables, kept, rows
 from decisionlog.analysis.many.stats import (
@@ -181,25 +186,33 @@ def options(tables: Tables, goal_id: str | None = None, node_id: str | None = No
         ReadError: no run has this goal.
     """
     check_goal(tables, goal_id)
-    frame = made(tables, goal_id, node_id)
-    with kept(tables, frame.group_by(*_KEYS).agg(n=nw.len())) as counted:
-        places, left_out = _places(counted)
-        if not places:
+    with (
+        kept(tables, intents(tables)) as every,
+        kept(tables, _numbered(counted := _counted(tables, every, goal_id, node_id))) as places,
+    ):
+        foremost = rows(places.sort("at"))
+        if not foremost:
             return Options(goal_id, node_id, 0, [], 0)
-        if left_out:
-            frame = frame.join(_foremost(counted).select(*_KEYS), on=[*_KEYS], how="semi")
-        tests = contrasts(tables, frame)
+        left_out = 0
+        if len(foremost) == _PLACES:
+            [whole] = rows(counted.select(n=nw.len()))
+            left_out = number(whole["n"]) - _PLACES
+        # By number, because long texts take longer to group by.
+        numbered = places.select("at", *_KEYS)
+        frame = made(tables, goal_id, node_id).join(numbered, on=[*_KEYS], how="inner")
+        tests = contrasts(tables, frame, numbered)
         p_values = adjusted([test.p_value for test in tests])
         regrets = _regrets(zip(tests, p_values, strict=True))
-        found = _patterns(frame, _offered(tables, frame), regrets)
+        found = _patterns(frame, numbered, _offered(tables, frame, numbered), regrets)
         listed = {choice[:2] for choice in positions(tables, _often(found))}
+    keys = [(row["node_id"], row["place"]) for row in foremost]
     return Options(
         goal_id,
         node_id,
         len(tests),
         [
-            Place(key[0], key[1] or None, n, found.get(key, []), key in listed)
-            for key, n in places.items()
+            Place(key[0], key[1] or None, number(row["n"]), found.get(key, []), key in listed)
+            for key, row in zip(keys, foremost, strict=True)
         ],
         left_out,
     )
@@ -207,21 +220,22 @@ def options(tables: Tables, goal_id: str | None = None, node_id: str | None = No
 
 def made(tables: Tables, goal_id: str | None, node_id: str | None = None) -> Frame:
     """The decisions that chose something, with their places."""
-    chosen = nw.col("chosen_option_id")
-    return placed(tables, goal_id, node_id).filter(~chosen.is_null(), chosen != "")
+    return placed(tables, goal_id, node_id).filter(*has_chosen())
 
 
-def _places(counted: Frame) -> tuple[dict[Key, int], int]:
-    """The places with most decisions, and how many more there are."""
-    found = {(row["node_id"], row["place"]): number(row["n"]) for row in rows(_foremost(counted))}
-    if len(found) < _PLACES:
-        return found, 0
-    [total] = rows(counted.select(n=nw.len()))
-    return found, number(total["n"]) - len(found)
+def _counted(tables: Tables, every: Frame, goal_id: str | None, node_id: str | None) -> Frame:
+    """How many decisions chose something, at each place where any did."""
+    mine = of_goal(every, goal_id)
+    if node_id is not None:
+        mine = mine.filter(nw.col("node_id") == node_id)
+    chosen = with_place(mine, worded_anew(tables, every)).filter(nw.col("chosen") > 0)
+    return chosen.group_by(*_KEYS).agg(n=nw.col("chosen").sum())
 
 
-def _foremost(counted: Frame) -> Frame:
-    return counted.sort("n", *_KEYS, descending=[True, False, False]).head(_PLACES)
+def _numbered(counted: Frame) -> Frame:
+    """The places with most decisions; the first is `at` 0."""
+    ordered = counted.with_columns(less=0 - nw.col("n"))
+    return ordered.with_row_index("at", order_by=["less", *_KEYS]).filter(nw.col("at") < _PLACES)
 
 
 def _often(found: dict[Key, list[OptionPattern]]) -> Iterable[Choice]:
@@ -229,8 +243,10 @@ def _often(found: dict[Key, list[OptionPattern]]) -> Iterable[Choice]:
         yield from ((*place, pattern.option_id) for pattern in patterns[:_COMPARED])
 
 
-def contrasts(tables: Tables, frame: Frame) -> list[Contrast]:
-    """Each two options of a place that enough runs chose first there."""
+def contrasts(tables: Tables, frame: Frame, numbered: Frame | None = None) -> list[Contrast]:
+    """Each two options of a place that enough runs chose first there; `numbered` is what the places
+    are called that `frame` has by number.
+    """
     first = frame.filter(nw.col("is_first")).with_columns(
         which=nw.concat_str([nw.col("run_id"), nw.col("decision_id")], separator=MENU_SEPARATOR),
         trouble=trouble(),
@@ -244,8 +260,11 @@ def contrasts(tables: Tables, frame: Frame) -> list[Contrast]:
             f"first_{of}": nw.when(~nw.col(name)).then(nw.col("which")).min(),
             f"last_{of}": nw.when(~nw.col(name)).then(nw.col("which")).max(),
         }
-    keys = ("node_id", "place", "goal_id", "trouble", "chosen_option_id")
-    counted = rows(first.group_by(*keys).agg(**counts).sort(*keys))
+    place, rest = ["at"] if numbered else [*_KEYS], ["goal_id", "trouble", "chosen_option_id"]
+    by_choice = first.group_by(*place, *rest).agg(**counts)
+    if numbered is not None:
+        by_choice = by_choice.join(numbered, on="at", how="inner")
+    counted = rows(by_choice.sort(*_KEYS, *rest))
     tests: list[Contrast] = []
     for of, _ in columns:
         at: dict[Key, dict[str, _Tally]] = {}
@@ -320,23 +339,27 @@ def _regrets(tested: Iterable[tuple[Contrast, float]]) -> dict[tuple[Key, str], 
     return {key: regret_of(test, p_value) for key, (_, test, p_value) in best.items()}
 
 
-def _offered(tables: Tables, frame: Frame) -> dict[tuple[str, str, str], int]:
+def _offered(tables: Tables, frame: Frame, numbered: Frame) -> dict[tuple[str, str, str], int]:
     """How often each option was on the table, by node, place and option.
 
     By way of menus, which are few: a row for each option offered would be ten times as many.
     """
     offered = frame.filter(nw.col("option_count") > 0)
-    with kept(tables, offered.group_by(*_KEYS, "menu").agg(n=nw.len())) as menus:
+    with kept(tables, offered.group_by("at", "menu").agg(n=nw.len())) as menus:
         each = menus.with_columns(option=nw.col("menu").str.split(MENU_SEPARATOR))
-        ids = each.select(*_KEYS, "option", "n").explode("option")
-        found = rows(ids.group_by(*_KEYS, "option").agg(n=nw.col("n").sum()))
+        ids = each.select("at", "option", "n").explode("option")
+        by_option = ids.group_by("at", "option").agg(n=nw.col("n").sum())
+        found = rows(by_option.join(numbered, on="at", how="inner"))
     return {(row["node_id"], row["place"], row["option"]): number(row["n"]) for row in found}
 
 
 def _patterns(
-    frame: Frame, offered: dict[tuple[str, str, str], int], regrets: dict[tuple[Key, str], Regret]
+    frame: Frame,
+    numbered: Frame,
+    offered: dict[tuple[str, str, str], int],
+    regrets: dict[tuple[Key, str], Regret],
 ) -> dict[Key, list[OptionPattern]]:
-    keys = ["node_id", "place", "chosen_option_id"]
+    keys = ["at", "chosen_option_id"]
     firsts = frame.with_columns(
         first_known=nw.when(nw.col("is_first") & ~nw.col("run_succeeded").is_null())
         .then(1)
@@ -344,11 +367,13 @@ def _patterns(
         first_good=nw.when(nw.col("is_first") & nw.col("run_succeeded")).then(1).otherwise(0),
     )
     sums = ("first_known", "first_good")
-    counted = rows(over_runs(by_run(firsts, keys, *sums), keys, *sums))
+    by_option = over_runs(by_run(firsts, keys, *sums), keys, *sums)
+    counted = rows(by_option.join(numbered, on="at", how="inner"))
     spent = {tuple(row[key] for key in keys): row for row in rows(_spent(frame, keys))}
     found: dict[Key, list[OptionPattern]] = {}
     for row in counted:
-        node_id, place, option_id = key = tuple(row[name] for name in keys)
+        node_id, place, option_id = (row[name] for name in (*_KEYS, "chosen_option_id"))
+        costs = spent.get((row["at"], option_id))
         chosen = number(row["decisions"])
         found.setdefault((node_id, place), []).append(
             OptionPattern(
@@ -358,8 +383,8 @@ def _patterns(
                 number(row["runs"]),
                 rate_of(row),
                 rate(number(row["first_good"]), number(row["first_known"])),
-                _quantiles(spent.get(key), "latency_ms"),
-                _quantiles(spent.get(key), "tokens"),
+                _quantiles(costs, "latency_ms"),
+                _quantiles(costs, "tokens"),
                 regrets.get(((node_id, place), option_id)),
             )
         )
