@@ -52,6 +52,7 @@ _COMPARED = 12
 
 Outcome: TypeAlias = Literal["decision", "run"]
 Key: TypeAlias = tuple[str, str]
+_OUTCOMES: dict[Outcome, str] = {"decision": "succeeded", "run": "run_succeeded"}
 
 
 class Quantiles(Struct, frozen=True):
@@ -200,10 +201,12 @@ def options(tables: Tables, goal_id: str | None = None, node_id: str | None = No
         # By number, because long texts take longer to group by.
         numbered = places.select("at", *_KEYS)
         frame = made(tables, goal_id, node_id).join(numbered, on=[*_KEYS], how="inner")
-        tests = contrasts(tables, frame, numbered)
+        firsts = first_choices(frame, numbered)
+        tests = contrasts(tables, firsts)
         p_values = adjusted([test.p_value for test in tests])
         regrets = _regrets(zip(tests, p_values, strict=True))
-        found = _patterns(frame, numbered, _offered(tables, frame, numbered), regrets)
+        offered = _offered(tables, frame, numbered)
+        found = _patterns(frame, numbered, firsts, offered, regrets)
         listed = {choice[:2] for choice in positions(tables, _often(found))}
     keys = [(row["node_id"], row["place"]) for row in foremost]
     return Options(
@@ -243,17 +246,16 @@ def _often(found: dict[Key, list[OptionPattern]]) -> Iterable[Choice]:
         yield from ((*place, pattern.option_id) for pattern in patterns[:_COMPARED])
 
 
-def contrasts(tables: Tables, frame: Frame, numbered: Frame | None = None) -> list[Contrast]:
-    """Each two options of a place that enough runs chose first there; `numbered` is what the places
-    are called that `frame` has by number.
+def first_choices(frame: Frame, numbered: Frame | None = None) -> list[dict[str, Any]]:
+    """How often runs first chose each option of each place, by goal and trouble, and what came of
+    it; `numbered` is what the places are called that `frame` has by number.
     """
     first = frame.filter(nw.col("is_first")).with_columns(
         which=nw.concat_str([nw.col("run_id"), nw.col("decision_id")], separator=MENU_SEPARATOR),
         trouble=trouble(),
     )
-    columns: tuple[tuple[Outcome, str], ...] = (("decision", "succeeded"), ("run", "run_succeeded"))
     counts: dict[str, nw.Expr] = {}
-    for of, name in columns:
+    for of, name in _OUTCOMES.items():
         counts |= {
             f"n_{of}": nw.col(name).count(),
             f"k_{of}": count_if(nw.col(name)),
@@ -264,9 +266,13 @@ def contrasts(tables: Tables, frame: Frame, numbered: Frame | None = None) -> li
     by_choice = first.group_by(*place, *rest).agg(**counts)
     if numbered is not None:
         by_choice = by_choice.join(numbered, on="at", how="inner")
-    counted = rows(by_choice.sort(*_KEYS, *rest))
+    return rows(by_choice.sort(*_KEYS, *rest))
+
+
+def contrasts(tables: Tables, counted: list[dict[str, Any]]) -> list[Contrast]:
+    """Each two options of a place that enough runs chose first there, given `first_choices`."""
     tests: list[Contrast] = []
-    for of, _ in columns:
+    for of in _OUTCOMES:
         at: dict[Key, dict[str, _Tally]] = {}
         for row in counted:
             options = at.setdefault((row["node_id"], row["place"]), {})
@@ -356,24 +362,23 @@ def _offered(tables: Tables, frame: Frame, numbered: Frame) -> dict[tuple[str, s
 def _patterns(
     frame: Frame,
     numbered: Frame,
+    firsts: list[dict[str, Any]],
     offered: dict[tuple[str, str, str], int],
     regrets: dict[tuple[Key, str], Regret],
 ) -> dict[Key, list[OptionPattern]]:
     keys = ["at", "chosen_option_id"]
-    firsts = frame.with_columns(
-        first_known=nw.when(nw.col("is_first") & ~nw.col("run_succeeded").is_null())
-        .then(1)
-        .otherwise(0),
-        first_good=nw.when(nw.col("is_first") & nw.col("run_succeeded")).then(1).otherwise(0),
-    )
-    sums = ("first_known", "first_good")
-    by_option = over_runs(by_run(firsts, keys, *sums), keys, *sums)
+    runs: dict[tuple[int, str], tuple[int, int]] = {}
+    for row in firsts:
+        key = row["at"], row["chosen_option_id"]
+        k, n = runs.get(key, (0, 0))
+        runs[key] = k + number(row["k_run"]), n + number(row["n_run"])
+    by_option = over_runs(by_run(frame, keys), keys)
     counted = rows(by_option.join(numbered, on="at", how="inner"))
     spent = {tuple(row[key] for key in keys): row for row in rows(_spent(frame, keys))}
     found: dict[Key, list[OptionPattern]] = {}
     for row in counted:
         node_id, place, option_id = (row[name] for name in (*_KEYS, "chosen_option_id"))
-        costs = spent.get((row["at"], option_id))
+        key = row["at"], option_id
         chosen = number(row["decisions"])
         found.setdefault((node_id, place), []).append(
             OptionPattern(
@@ -382,9 +387,9 @@ def _patterns(
                 chosen,
                 number(row["runs"]),
                 rate_of(row),
-                rate(number(row["first_good"]), number(row["first_known"])),
-                _quantiles(costs, "latency_ms"),
-                _quantiles(costs, "tokens"),
+                rate(*runs.get(key, (0, 0))),
+                _quantiles(spent.get(key), "latency_ms"),
+                _quantiles(spent.get(key), "tokens"),
                 regrets.get(((node_id, place), option_id)),
             )
         )

@@ -52,7 +52,7 @@ def number(value: Any) -> int:
 
 def count_if(condition: nw.Expr) -> nw.Expr:
     """How many rows of a group the condition holds for; if it is unknown, it does not."""
-    return nw.when(condition).then(1).otherwise(0).sum()
+    return nw.when(condition).then(1).count()
 
 
 def of_goal(frame: Frame, goal_id: str | None) -> Frame:
@@ -159,8 +159,8 @@ def by_run(frame: Frame, keys: Sequence[str], *sums: str) -> Frame:
 
 def over_runs(frame: Frame, keys: Sequence[str], *sums: str) -> Frame:
     """What `by_run` made, summed up, with what the interval of a rate needs."""
-    k, n = nw.col("k").cast(nw.Int64), nw.col("known")  # DuckDB's sums have 128 bits
-    summed = frame.with_columns(k=k, kk=k * k, kn=k * n, nn=n * n)
+    k, n = nw.col("k"), nw.col("known")
+    summed = frame.with_columns(kk=k * k, kn=k * n, nn=n * n)
     return summed.group_by(*keys).agg(
         decisions=nw.col("n").sum(),
         runs=nw.len(),

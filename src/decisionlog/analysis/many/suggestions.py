@@ -94,7 +94,8 @@ def suggest(tables: Tables, goal_id: str) -> list[Suggestion]:
         ReadError: no run has this goal.
     """
     check_goal(tables, goal_id)
-    contrasts = choices.contrasts(tables, choices.made(tables, goal_id))
+    firsts = choices.first_choices(choices.made(tables, goal_id))
+    contrasts = choices.contrasts(tables, firsts)
     marks = _marks(tables, goal_id)
     told = calibration.calibration(tables, goal_id)
     parting = divergence.divergence(tables, goal_id)
