@@ -39,7 +39,7 @@ COMMANDS = [
     ("goals",), ("patterns", "fetch"), ("nodes",), ("options",), ("calibration",),
     ("divergence", "fetch"), ("changes", "version"), ("suggest", "fetch"),
 ]  # fmt: skip
-WIDTH = 64
+WIDTH = 56
 
 
 @cache
@@ -98,7 +98,7 @@ def test_a_tree_of_choices(traces: Path) -> None:
     assert told.startswith("The runs of fetch part at decision 1")
     [near] = [line for line in told.partition("All choices")[2].splitlines() if "→ near" in line]
     assert "0 of 40" in near
-    assert "fetcher: Which of" in near  # but not the end of it
+    assert "fetcher: Wh" in near  # but not the end of it
 
 
 def test_a_suggestion_with_its_evidence(traces: Path) -> None:

@@ -103,7 +103,13 @@ def _brought(source: Mapping[str, Any]) -> Tables:
     for table, columns in TABLES.items():
         if table not in source:
             raise ReadError(f"the table {table!r} is missing; there are {sorted(source)}")
-        frame: Any = nw.from_native(source[table])
+        try:
+            frame: Any = nw.from_native(source[table])
+        except TypeError:
+            kind = type(source[table]).__name__
+            raise ReadError(
+                f"the table {table!r} is a {kind}; bring frames of PySpark, DuckDB or polars"
+            ) from None
         if isinstance(frame, nw.DataFrame):
             frame = frame.lazy("duckdb")
         have = set(frame.collect_schema().names())
