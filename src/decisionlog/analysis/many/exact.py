@@ -1,7 +1,7 @@
 """Tests of hypotheses, from the special functions of scipy.
 
 `scipy.stats` has them as well, and gives the same (a test compares them); it takes longer to import
-than many an answer takes, and a hundred times as long for each small table.
+than many an answer takes, and fifteen times as long for each small table.
 """
 
 from __future__ import annotations
