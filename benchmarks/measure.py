@@ -202,6 +202,13 @@ def us(costs: Sequence[Cost]) -> float:
     return round(median(totals(costs)), 2)
 
 
+def as_installed(bytecode: Path) -> dict[str, str]:
+    """The environment for processes that find bytecode, as with what pip has installed; the first
+    one puts it there.
+    """
+    return os.environ | {"PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""}
+
+
 def in_fresh_process(*args: object) -> dict[str, float]:
     """What `benchmarks.process` prints for these arguments, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.process", *map(str, args)]

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import resource
 import subprocess
 import sys
@@ -18,7 +17,7 @@ import anyio
 import anyio.lowlevel
 
 from benchmarks.contenders import RUN_LENGTH, decide_each, flushed
-from benchmarks.measure import ROOT, Bench, Figure, in_fresh_process, ratios
+from benchmarks.measure import ROOT, Bench, Figure, as_installed, in_fresh_process, ratios
 from benchmarks.work import GOAL, pool
 from decisionlog import RunStore, Runtime
 
@@ -77,9 +76,12 @@ def _importing_ms(names: str, bytecode: Path) -> float:
         "print((time.process_time_ns() - start) / 1e6)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, check=True,
-        env=os.environ | {"PYTHONPYCACHEPREFIX": str(bytecode), "PYTHONDONTWRITEBYTECODE": ""},
-    )  # fmt: skip
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        env=as_installed(bytecode),
+    )
     return float(done.stdout)
 
 

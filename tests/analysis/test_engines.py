@@ -1,4 +1,4 @@
-"""The same call gives the same answer on DuckDB and on Spark."""
+"""The same call gives the same answer on DuckDB, on Spark and with polars."""
 
 import math
 from collections.abc import Iterator
@@ -23,15 +23,27 @@ def on_spark(path: Path) -> Analysis:
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Analysis, Analysis]]:
-    spark.session()
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("engines")
     world = World(runs=80, places=2, visits=1, bad_option=3.0, cause=0.3, overconfidence=1.0)
     for name, table in tables(world, seed=5).items():
         (path / name).mkdir()
         pq.write_table(table, path / name / "part.parquet")
-    with Analysis(path) as analysis:
-        yield analysis, on_spark(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def on_duckdb(dataset: Path) -> Iterator[Analysis]:
+    with Analysis(dataset) as analysis:
+        yield analysis
+
+
+@pytest.fixture(scope="module", params=["spark", "polars"])
+def other(request: pytest.FixtureRequest, dataset: Path) -> Analysis:
+    if request.param == "spark":
+        return on_spark(dataset)
+    polars = pytest.importorskip("polars")
+    return Analysis({name: polars.scan_parquet(dataset / name / "*.parquet") for name in TABLES})
 
 
 def assert_same(one: Any, other: Any, at: str = "") -> None:
@@ -57,8 +69,8 @@ CALLS = [
 
 
 @pytest.mark.parametrize("call", CALLS, ids=" ".join)
-def test_they_agree(both: tuple[Analysis, Analysis], call: tuple[str, ...]) -> None:
-    answers = [getattr(analysis, call[0])(*call[1:]) for analysis in both]
+def test_they_agree(on_duckdb: Analysis, other: Analysis, call: tuple[str, ...]) -> None:
+    answers = [getattr(analysis, call[0])(*call[1:]) for analysis in (on_duckdb, other)]
     assert_same(*(msgspec.to_builtins(answer) for answer in answers), at=call[0])
     assert answers[0], "an empty answer proves nothing"
     assert all(map(str, answers))

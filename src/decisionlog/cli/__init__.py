@@ -7,6 +7,7 @@ app ──> select     which directory, which run
     ──> story      one run, decision by decision
     ──> why, diff  why one failed, and how two differ
     ──> live       one run while it goes on
+    ──> many       what many runs say; answers, findings and intervals are its tables
     ──> pruning    which runs to remove
     ──> viewing    the viewer, and reports
     ──> showcase   the demo: its progress, and what it left

@@ -39,8 +39,15 @@ def _answer(directory: str | None, as_json: bool, ask: Callable[[Analysis], Any]
         put_json(found)
         return
     screen = stdout()
-    each = cast("list[object]", found) if isinstance(found, list) else [found]
-    text = "\n\n".join(map(str, each))
+    if not screen.piped:
+        from decisionlog.cli import answers  # needs the extra as well
+
+        if (view := answers.view(found, screen)) is not None:
+            for each in view:
+                screen.put(each)
+            return
+    every = cast("list[object]", found) if isinstance(found, list) else [found]
+    text = "\n\n".join(map(str, every))
     for raw in (text or _NOTHING).splitlines():
         line = printable(raw)
         if screen.piped or len(line) <= screen.width or isinstance(found, Answer):

@@ -16,7 +16,7 @@ from decisionlog.cli.text import one_line
 
 _PIPE_WIDTH = 10**6
 """Whoever reads a pipe cuts lines as they like."""
-_PLAIN = dict(zip("✓✗⊘…►◆·→●○█░├└─│≠", "+x-~>#.>*o#.|`-|!", strict=True))
+_PLAIN = dict(zip("✓✗⊘…►◆·→●○█░├┤└─│≠", "+x-~>#.>*o#.||`-|!", strict=True))
 _DELICATE = tuple(chr(code).encode() for code in range(0x7F, 0xA0))
 """What JSON lets pass and some terminals obey."""
 

@@ -31,9 +31,9 @@ class Analysis:
 
     Args:
         source: A traces directory, a dataset that `export_parquet` made, or the four tables as a
-            dict of lazy frames (of PySpark, DuckDB, or whatever else narwhals knows), with the
-            columns that `decisionlog.analysis.many.tables` lists. A directory is read now: runs
-            that are recorded later are not in it.
+            dict of lazy frames of PySpark, DuckDB or polars (what else narwhals knows may do; it is
+            not tested), with the columns that `decisionlog.analysis.many.tables` lists. A directory
+            is read now: runs that are recorded later are not in it.
 
     Every answer is a frozen Struct that reads as text (`print` it) and encodes as JSON. Rates come
     with 95 % intervals; what the data do not carry is None. An object is for one thread at a time.

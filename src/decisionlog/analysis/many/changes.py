@@ -8,7 +8,6 @@ from math import expm1
 from typing import Any, Literal, TypeAlias
 
 import narwhals as nw
-import scipy
 from msgspec import Struct
 
 from decisionlog.analysis.many.places import Example, count_if, number
@@ -247,10 +246,10 @@ def _amounts(
     (mean, std, n), (new_mean, new_std, new_n) = sides
     if min(n, new_n) < LEAST or std is None or new_std is None or not (std or new_std):
         return
-    found = scipy.stats.ttest_ind_from_stats(
-        mean, std, n, new_mean, new_std, new_n, equal_var=False
-    )
-    yield _Test(what, target, float(found.pvalue), expm1(mean), expm1(new_mean))
+    from decisionlog.analysis.many import exact  # takes a while to import
+
+    p_value = exact.welch((mean, std, n), (new_mean, new_std, new_n))
+    yield _Test(what, target, p_value, expm1(mean), expm1(new_mean))
 
 
 def _change(test: _Test, p_value: float) -> Change:

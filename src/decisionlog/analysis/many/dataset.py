@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
@@ -40,6 +41,8 @@ _LOCK = "_export"
 _PARTITIONED = ("options", "problems", "decisions")
 _OURS = {*TABLES, f"{_LOCK}.lock"}
 _ROW_GROUP = 100_000
+_AT_ONCE = 2
+"""How many batches are read at the same time."""
 
 
 class Exported(Struct, frozen=True):
@@ -93,16 +96,29 @@ def export_parquet(
 
 def write_once(store: RunStore, path: Path) -> None:
     """All runs as they stand, also those in progress, for somebody who reads them at once."""
-    connection = loading.connect()
-    path.mkdir(parents=True, exist_ok=True)
-    found = gathering.batches(store, gathering.run_ids(store), gathering.SMALL, ended_only=False)
-    for number, batch in enumerate(_ahead(found)):
-        loading.load(connection, batch, partial(_anew, store))
-        for table in TABLES:
-            (path / table).mkdir(exist_ok=True)
-            query = loading.select(table, with_day=False)
-            target = loading.quoted(str(path / table / f"{number}.parquet"))
-            connection.execute(f"COPY ({query}) TO {target} (FORMAT parquet)")
+    for table in TABLES:
+        (path / table).mkdir(parents=True, exist_ok=True)
+    wanted = gathering.run_ids(store)
+    found = enumerate(gathering.batches(store, wanted, gathering.SMALL, ended_only=False))
+    database, turn = loading.connect(), Lock()
+
+    def work() -> None:
+        connection = loading.connect(database)
+        while True:
+            with turn:
+                number, batch = next(found, (0, None))
+            if batch is None:
+                return
+            loading.load(connection, batch, partial(_anew, store))
+            for table in TABLES:
+                query = loading.select(table, with_day=False)
+                target = loading.quoted(str(path / table / f"{number}.parquet"))
+                connection.execute(f"COPY ({query}) TO {target} (FORMAT parquet)")
+
+    # A batch is too small for DuckDB to have two threads at work on it.
+    with ThreadPoolExecutor(_AT_ONCE) as workers:
+        for worker in [workers.submit(work) for _ in range(_AT_ONCE)]:
+            worker.result()
 
 
 def _check(path: Path) -> None:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import narwhals as nw
-import numpy as np
-import scipy
 from msgspec import Struct
 
 from decisionlog.analysis.many.naming import positions
@@ -184,17 +182,16 @@ def _path(row: dict[str, Any], keys: list[str]) -> Path:
 
 def _test(branches: Sequence[tuple[int, int, str]]) -> float:
     """How likely such different rates are if the branches do not differ."""
-    table = np.array([[k, n - k] for k, n, _ in branches])
-    good, bad = table.sum(axis=0)
-    if not good or not bad:
+    from decisionlog.analysis.many import exact  # takes a while to import
+
+    table = [(k, n - k) for k, n, _ in branches]
+    if not all(map(sum, zip(*table, strict=True))):
         return 1.0
-    if len(table) == 2:
-        return float(scipy.stats.fisher_exact(table).pvalue)
-    found = scipy.stats.chi2_contingency(table)
-    if found.expected_freq.min() >= LEAST:
-        return float(found.pvalue)
-    sampled = scipy.stats.MonteCarloMethod(n_resamples=9_999, rng=0)
-    return float(scipy.stats.fisher_exact(table, method=sampled).pvalue)
+    if len(branches) == 2:
+        (a, n_a, _), (b, n_b, _) = branches
+        return exact.fisher(a, n_a, b, n_b)
+    p_value, least_expected = exact.alike(table)
+    return p_value if least_expected >= LEAST else exact.sampled_fisher(table)
 
 
 def _taken(step: Step) -> Taken:

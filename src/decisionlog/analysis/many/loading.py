@@ -64,12 +64,18 @@ def _success(status: str) -> str:
     )
 
 
-def connect() -> DuckDBPyConnection:
-    """A database in memory, which fetches and loads nothing from elsewhere, and is silent."""
+def connect(database: DuckDBPyConnection | None = None) -> DuckDBPyConnection:
+    """A database in memory, which fetches and loads nothing from elsewhere, and is silent; or for
+    another thread, a connection to one that is there, with temporary tables of its own.
+    """
     import duckdb
 
-    connection = duckdb.connect(
-        config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    connection = (
+        database.cursor()
+        if database
+        else duckdb.connect(
+            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+        )
     )
     # The bar of a query that takes two seconds goes to standard output, amid the answer.
     connection.execute("SET enable_progress_bar = false")

@@ -52,7 +52,7 @@ def number(value: Any) -> int:
 
 def count_if(condition: nw.Expr) -> nw.Expr:
     """How many rows of a group the condition holds for; if it is unknown, it does not."""
-    return nw.when(condition).then(1).otherwise(0).sum()
+    return nw.when(condition).then(1).count()
 
 
 def of_goal(frame: Frame, goal_id: str | None) -> Frame:
@@ -89,14 +89,27 @@ def placed(tables: Tables, goal_id: str | None, node_id: str | None = None) -> F
     frame = of_goal(tables.decisions, goal_id)
     if node_id is not None:
         frame = frame.filter(nw.col("node_id") == node_id)
-    worded_anew = _worded_anew(tables)
+    anew = worded_anew(tables)
+    first = nw.col("visit") == 1
+    if anew:
+        alone = nw.col("node_id").is_in(anew)
+        first = nw.when(alone).then(nw.col("node_visit") == 1).otherwise(first)
+    return with_place(frame, anew).with_columns(is_first=first)
+
+
+def with_place(frame: Frame, worded_anew: list[str]) -> Frame:
+    """The same with the `place` that an intent makes, given the nodes that word each anew."""
+    intent = nw.col("intent_print")
     if not worded_anew:
-        return frame.with_columns(place=nw.col("intent_print"), is_first=nw.col("visit") == 1)
-    anew = nw.col("node_id").is_in(worded_anew)
-    return frame.with_columns(
-        place=nw.when(anew).then(nw.lit("")).otherwise(nw.col("intent_print")),
-        is_first=nw.when(anew).then(nw.col("node_visit") == 1).otherwise(nw.col("visit") == 1),
-    )
+        return frame.with_columns(place=intent)
+    alone = nw.col("node_id").is_in(worded_anew)
+    return frame.with_columns(place=nw.when(alone).then(nw.lit("")).otherwise(intent))
+
+
+def has_chosen() -> tuple[nw.Expr, nw.Expr]:
+    """Whether a decision took an option; both have to hold."""
+    chosen = nw.col("chosen_option_id")
+    return ~chosen.is_null(), chosen != ""
 
 
 def trouble() -> nw.Expr:
@@ -105,10 +118,25 @@ def trouble() -> nw.Expr:
     return nw.when(failures > _MUCH).then(_MUCH).otherwise(failures)
 
 
-def _worded_anew(tables: Tables) -> list[str]:
-    """The nodes whose intents hardly ever repeat, in all runs."""
+def intents(tables: Tables) -> Frame:
+    """How many decisions there are for each goal, node and intent, and how many of them `chosen`
+    something.
+    """
+    known, not_empty = has_chosen()
+    keys = ("goal_id", "node_id", "intent_print")
+    return tables.decisions.group_by(*keys).agg(n=nw.len(), chosen=count_if(known & not_empty))
+
+
+def worded_anew(tables: Tables, every: Frame | None = None) -> list[str]:
+    """The nodes whose intents hardly ever repeat, in all runs; `every` is `intents`, if somebody
+    has them.
+    """
     if "worded_anew" not in tables.memo:
-        by_intent = tables.decisions.group_by("node_id", "intent_print").agg(n=nw.len())
+        keys = ("node_id", "intent_print")
+        if every is None:
+            by_intent = tables.decisions.group_by(*keys).agg(n=nw.len())
+        else:
+            by_intent = every.group_by(*keys).agg(n=nw.col("n").sum())
         by_node = by_intent.group_by("node_id").agg(intents=nw.len(), n=nw.col("n").sum())
         tables.memo["worded_anew"] = sorted(
             row["node_id"]

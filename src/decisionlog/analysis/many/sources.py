@@ -70,6 +70,7 @@ def open_tables(source: Source) -> Tables:
 
 def _parquet(path: Path, scratch: Scratch | None) -> Tables:
     connection = loading.connect()
+    connection.execute("SET parquet_metadata_cache = true")
     for table in TABLES:
         define(connection, path, table)
     frames: dict[str, Frame] = {table: nw.from_native(connection.table(table)) for table in TABLES}
@@ -83,14 +84,16 @@ def _of(frames: dict[str, Frame], *rest: Any) -> Tables:
 def define(connection: DuckDBPyConnection, path: Path, table: str) -> None:
     """Make a table of a dataset known to a database, as a view of its files."""
     columns = TABLES[table]
-    if next((path / table).glob("**/*.parquet"), None) is None:
+    files = sorted(map(str, (path / table).glob("**/*.parquet")))
+    if not files:
         fields = ", ".join(f'"{column.name}" {column.type}' for column in columns)
         connection.execute(f"CREATE TABLE {table} ({fields})")
     else:
         names = ", ".join(f'"{column.name}"' for column in columns)
-        files = loading.quoted(str(path / table / "**" / "*.parquet"))
+        # Listed, as each step of a query would look for them anew.
+        listed = ", ".join(map(loading.quoted, files))
         connection.execute(
-            f"CREATE VIEW {table} AS SELECT {names} FROM read_parquet({files},"
+            f"CREATE VIEW {table} AS SELECT {names} FROM read_parquet([{listed}],"
             " hive_partitioning=false)"
         )
 
@@ -100,7 +103,13 @@ def _brought(source: Mapping[str, Any]) -> Tables:
     for table, columns in TABLES.items():
         if table not in source:
             raise ReadError(f"the table {table!r} is missing; there are {sorted(source)}")
-        frame: Any = nw.from_native(source[table])
+        try:
+            frame: Any = nw.from_native(source[table])
+        except TypeError:
+            kind = type(source[table]).__name__
+            raise ReadError(
+                f"the table {table!r} is a {kind}; bring frames of PySpark, DuckDB or polars"
+            ) from None
         if isinstance(frame, nw.DataFrame):
             frame = frame.lazy("duckdb")
         have = set(frame.collect_schema().names())
@@ -112,6 +121,9 @@ def _brought(source: Mapping[str, Any]) -> Tables:
 
 def rows(frame: Frame) -> list[dict[str, Any]]:
     """What a small frame holds."""
+    if frame.implementation.is_duckdb():  # by way of pyarrow, which takes a while to import, else
+        found: Any = frame.to_native()
+        return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
     table: Any = frame.collect("pyarrow").to_native()
     return table.to_pylist()  # type: ignore[no-any-return]
 

@@ -1,5 +1,7 @@
-"""Rates, differences and whether they mean anything. The statistics are scipy's; where it has none,
-what is here says which method it is.
+"""Rates, differences and whether they mean anything; what is here says which method it is.
+
+Tests are in `exact`, which is imported when one is asked for: not every answer needs one, and numpy
+and scipy take a while.
 
 Decisions of one run are not independent: a hard case fails them all. So a rate over decisions has
 the interval of as many independent ones as they are worth (the design effect, from how much runs
@@ -14,8 +16,6 @@ from math import sqrt
 from statistics import NormalDist
 from typing import TypeAlias
 
-import numpy as np
-import scipy  # which imports scipy.stats when that is needed: it takes a while
 from msgspec import Struct
 
 CONFIDENCE = 0.95
@@ -82,9 +82,9 @@ def wilson(successes: float, count: float) -> Interval | None:
     if n < 1:
         return None
     k = min(round(successes), n)
-    # The test comes with the interval; its p-value takes the least time at the rate itself.
-    found = scipy.stats.binomtest(k, n, k / n).proportion_ci(CONFIDENCE, "wilson")
-    return Interval(float(found.low), float(found.high))
+    middle = (k + _Z**2 / 2) / (n + _Z**2)
+    half = _Z / (n + _Z**2) * sqrt(k * (n - k) / n + _Z**2 / 4)
+    return Interval(middle - half if k else 0.0, middle + half if k < n else 1.0)
 
 
 def rate(successes: int, count: int) -> Rate:
@@ -139,33 +139,15 @@ def no_difference(strata: Sequence[Counts]) -> float:
     two groups in any stratum (two-sided): Fisher's exact test in a single one, the exact
     conditional test of Cochran, Mantel and Haenszel in several.
     """
+    from decisionlog.analysis.many import exact
+
     told = [s for s in strata if s[1] and s[3] and 0 < s[0] + s[2] < s[1] + s[3]]
     if not told:
         return 1.0
+    whole = [(round(a), round(n_a), round(b), round(n_b)) for a, n_a, b, n_b in told]
     if max(s[1] + s[3] for s in told) > _EXACT or len(told) > 200:
-        return _mantel_haenszel(told)
-    if len(told) == 1:
-        a, n_a, b, n_b = (round(x) for x in told[0])
-        return float(scipy.stats.fisher_exact(np.array([[a, n_a - a], [b, n_b - b]])).pvalue)
-    total, chance = 0, np.ones(1)
-    least = 0
-    for a, n_a, b, n_b in ([round(x) for x in s] for s in told):
-        lowest, highest = max(0, a + b - n_b), min(n_a, a + b)
-        support = np.arange(lowest, highest + 1)
-        chance = np.convolve(chance, scipy.stats.hypergeom.pmf(support, n_a + n_b, a + b, n_a))
-        total, least = total + a, least + lowest
-    at = total - least
-    return float(min(1.0, 2 * min(chance[: at + 1].sum(), chance[at:].sum())))
-
-
-def _mantel_haenszel(strata: Sequence[Counts]) -> float:
-    a, n_a, b, n_b = np.array(strata, float).round().T
-    drawn = n_a + n_b, a + b, n_a
-    off = float(np.sum(a - scipy.stats.hypergeom.mean(*drawn)))
-    variance = float(np.sum(scipy.stats.hypergeom.var(*drawn)))
-    if not variance:
-        return 1.0
-    return float(scipy.stats.chi2.sf(max(0.0, abs(off) - 0.5) ** 2 / variance, 1))
+        return exact.mantel_haenszel(whole)
+    return exact.fisher(*whole[0]) if len(whole) == 1 else exact.stratified(whole)
 
 
 class Difference(Struct, frozen=True):
@@ -192,18 +174,23 @@ def difference(strata: Sequence[Counts]) -> Difference | None:
     told = [s for s in strata if round(s[1]) and round(s[3])]
     if not told:
         return None
-    a, n_a, b, n_b = np.array(told).T
-    weights = n_a * n_b / (n_a + n_b)
-    weights = weights / weights.sum()
-    middle = float((weights * (b / n_b - a / n_a)).sum())
+    sizes = [n_a * n_b / (n_a + n_b) for _, n_a, _, n_b in told]
+    weighted = [(size / sum(sizes), stratum) for size, stratum in zip(sizes, told, strict=True)]
+    middle = sum(weight * (b / n_b - a / n_a) for weight, (a, n_a, b, n_b) in weighted)
     if len(told) == 1:
         low, high = _newcombe(*told[0])
     else:
-        p, q = (a + 1) / (n_a + 2), (b + 1) / (n_b + 2)
-        spread = p * (1 - p) / n_a + q * (1 - q) / n_b
-        half = _Z * sqrt(float((weights**2 * spread).sum()))
+        half = _Z * sqrt(
+            sum(w**2 * (_spread(a, n) + _spread(b, m)) for w, (a, n, b, m) in weighted)
+        )
         low, high = middle - half, middle + half
     return Difference(middle, Interval(max(-1.0, low), min(1.0, high)))
+
+
+def _spread(k: float, n: float) -> float:
+    """The variance of a rate, with a success and a failure more."""
+    p = (k + 1) / (n + 2)
+    return p * (1 - p) / n
 
 
 def _newcombe(a: float, n_a: float, b: float, n_b: float) -> tuple[float, float]:
@@ -221,7 +208,9 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
     """The p-values after Benjamini and Hochberg, for all that was looked at."""
     if not p_values:
         return []
-    return [float(p) for p in scipy.stats.false_discovery_control(np.clip(p_values, 0, 1))]
+    from decisionlog.analysis.many import exact
+
+    return exact.adjusted(p_values)
 
 
 def not_expected(sums: Sums, expected: float) -> float:
@@ -231,5 +220,6 @@ def not_expected(sums: Sums, expected: float) -> float:
     n = int(effective_count(sums))
     if n < 1:
         return 1.0
-    k = round(sums.k / sums.n * n)
-    return float(scipy.stats.binomtest(k, n, min(max(expected, 0.0), 1.0)).pvalue)
+    from decisionlog.analysis.many import exact
+
+    return exact.binomial(round(sums.k / sums.n * n), n, min(max(expected, 0.0), 1.0))

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 import narwhals as nw
 from msgspec import Struct
 
-from decisionlog.analysis.many import calibration, choices, divergence
+from decisionlog.analysis.many import calibration, choices, contrasts, divergence
 from decisionlog.analysis.many.places import (
     Example,
     check_goal,
@@ -67,7 +67,7 @@ class Suggestion(Struct, frozen=True):
     reason: str
     evidence: Evidence
     expected_gain: Difference | None
-    gain_of: choices.Outcome
+    gain_of: contrasts.Outcome
     priority: Priority
 
     def __str__(self) -> str:
@@ -94,21 +94,22 @@ def suggest(tables: Tables, goal_id: str) -> list[Suggestion]:
         ReadError: no run has this goal.
     """
     check_goal(tables, goal_id)
-    contrasts = choices.contrasts(tables, choices.made(tables, goal_id))
+    firsts = contrasts.first_choices(choices.made(tables, goal_id))
+    compared = contrasts.contrasts(tables, firsts)
     marks = _marks(tables, goal_id)
     told = calibration.calibration(tables, goal_id)
     parting = divergence.divergence(tables, goal_id)
     # All that is looked at shares one allowance of false findings.
     p_values = adjusted(
         [
-            *(test.p_value for test in contrasts),
+            *(test.p_value for test in compared),
             *(mark.p_value for mark in marks),
             *([told.p_value] if told.p_value is not None else []),
         ]
     )
-    tested, rest = p_values[: len(contrasts)], p_values[len(contrasts) :]
+    tested, rest = p_values[: len(compared)], p_values[len(compared) :]
     found = [
-        *_better_options(tables, goal_id, list(zip(contrasts, tested, strict=True))),
+        *_better_options(tables, goal_id, list(zip(compared, tested, strict=True))),
         *(_cause(tables, goal_id, mark, p) for mark, p in zip(marks, rest, strict=False)
           if _is_cause(mark, p)),
     ]  # fmt: skip
@@ -129,13 +130,13 @@ def _priority(gain: Difference | None) -> Priority:
 
 
 def _better_options(
-    tables: Tables, goal_id: str, tested: list[tuple[choices.Contrast, float]]
+    tables: Tables, goal_id: str, tested: list[tuple[contrasts.Contrast, float]]
 ) -> list[Suggestion]:
     """For each option that another beats, the best of those; rather by what becomes of runs."""
-    best: dict[tuple[choices.Key, str], tuple[tuple[bool, float], choices.Contrast, float]] = {}
+    best: dict[tuple[contrasts.Key, str], tuple[tuple[bool, float], contrasts.Contrast, float]] = {}
     for test, p_value in tested:
         gap = difference(test.strata)
-        if gap is not None and choices.is_finding(test, p_value):
+        if gap is not None and contrasts.is_finding(test, p_value):
             rank = (test.of == "run", gap.estimate)
             key = test.place, test.worse
             if key not in best or rank > best[key][0]:
@@ -145,7 +146,7 @@ def _better_options(
     total = _decided(tables, goal_id)[1]
     found: list[Suggestion] = []
     for (place, worse), (_, test, p_value) in best.items():
-        regret = choices.regret_of(test, p_value)
+        regret = contrasts.regret_of(test, p_value)
         gain = regret.difference * (test.chosen / (total if test.of == "run" else test.of_all))
         where = f"{place[0]}: {place[1]}" if place[1] else place[0]
         found.append(
