@@ -25,12 +25,11 @@ from decisionlog.errors import (
     RunInProgressError,
     RunNotFoundError,
 )
-from decisionlog.files import BLOCK, blocks, check_ours, last_line, open_ours
+from decisionlog.files import BLOCK, blocks, check_ours, first_and_last_line, open_ours
 from decisionlog.model import Evaluation, Run, RunCheck, RunStatus, RunSummary
 from decisionlog.reading import Scanner, assemble, summarize, summary
 from decisionlog.records import (
     HOST,
-    MAX_LINE_BYTES,
     RUN_ID,
     AnyRecord,
     Evaluated,
@@ -260,8 +259,8 @@ class RunStore:
         """Whoever has seen no more of a run than its first and its last line."""
         scanner = Scanner()
         with open_run(self.path, run_id) as file:
-            scanner.feed(file.readline(MAX_LINE_BYTES))
-            scanner.feed(last_line(file))
+            for line in first_and_last_line(file):
+                scanner.feed(line)
         scanner.finish()
         return scanner
 

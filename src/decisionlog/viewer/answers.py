@@ -1,6 +1,7 @@
 """What takes long to find out, in worker processes: the server stays quick, and small.
 
-Functions of this module run there. They take and give what pickles: paths, ids, bytes.
+Functions of this module run there, and import the analysis there: the server needs none of it. They
+take and give what pickles: paths, ids, bytes.
 """
 
 from __future__ import annotations
@@ -10,37 +11,40 @@ import sys
 import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from anyio import CapacityLimiter, to_process
 
-from decisionlog.analysis import compare, explain, summarize
-from decisionlog.errors import DecisionLogError
+from decisionlog.extras import require
 from decisionlog.jsontext import EXACT, to_json
 from decisionlog.store import RunStore
 from decisionlog.viewer.documents import run_head
 
-_NEEDED = ("duckdb", "narwhals", "pyarrow", "scipy")
 _KEPT = 64
 """How many answers are remembered."""
 
 
 def explained(path: str, run_id: str) -> bytes:
     """Why a run failed, as JSON."""
+    from decisionlog.analysis import explain
+
     store = RunStore(path)
     return to_json(explain(store.load_blocking(run_id), store), largest=EXACT)
 
 
 def summarized(path: str, run_id: str) -> bytes:
     """What mattered in a run, as JSON."""
+    from decisionlog.analysis import summarize
+
     return to_json(summarize(RunStore(path).load_blocking(run_id)), largest=EXACT)
 
 
 def compared(path: str, a: str, b: str) -> bytes:
     """Two runs side by side, as JSON."""
+    from decisionlog.analysis import compare
+
     store = RunStore(path)
     one, other = store.load_blocking(a), store.load_blocking(b)
     found = {"comparison": compare(one, other), "a": run_head(one), "b": run_head(other)}
@@ -65,11 +69,6 @@ def about_goal(path: str, dataset: str, goal_id: str) -> bytes:
     return to_json(found, largest=EXACT)
 
 
-def missing_for_goals() -> list[str]:
-    """What is not installed of what answers about goals need."""
-    return [name for name in _NEEDED if find_spec(name) is None]
-
-
 def about_goal_now(path: str, dataset: str, goal_id: str) -> bytes:
     """The same, without what earlier datasets take up, in which there are runs that have gone."""
     # A worker of anyio has none when the server was started by `python -c`; DuckDB asks for it.
@@ -78,10 +77,6 @@ def about_goal_now(path: str, dataset: str, goal_id: str) -> bytes:
         if other.name != Path(dataset).name:
             shutil.rmtree(other, ignore_errors=True)
     return about_goal(path, dataset, goal_id)
-
-
-class AnalysisNotInstalledError(DecisionLogError):
-    """The extra for many runs is not installed."""
 
 
 class Answers:
@@ -119,14 +114,10 @@ class Answers:
         dataset only grows, so that another is made then.
 
         Raises:
-            AnalysisNotInstalledError: what it needs is not there.
+            NotInstalledError: what it needs is not there.
             ReadError: no run has this goal.
         """
-        if missing := missing_for_goals():
-            raise AnalysisNotInstalledError(
-                f"what many runs say together needs {', '.join(missing)}: "
-                'python -m pip install "decisionlog[analysis]"'
-            )
+        require("analysis")
         dataset = str(Path(self._scratch.name) / f"dataset-{removed}")
         return await self._ask(self._goals, mark, about_goal_now, self._path, dataset, goal_id)
 
@@ -141,6 +132,3 @@ class Answers:
                 while len(self._known) > _KEPT:
                     self._known.popitem(last=False)
             return self._known[key]
-
-
-__all__ = ["AnalysisNotInstalledError", "Answers", "missing_for_goals"]

@@ -43,7 +43,7 @@ def goal_report(path: Path, goal_id: str, scratch: Path) -> str:
 
     Raises:
         ReadError: no run has this goal.
-        ModuleNotFoundError: the extra `analysis` is not installed.
+        NotInstalledError: the extra `analysis` is not installed.
     """
     store = RunStore(path)
     answers = about_goal(str(path), str(scratch / "dataset"), goal_id)

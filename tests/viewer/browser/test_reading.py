@@ -225,7 +225,7 @@ def test_a_goal_says_what_to_install_where_the_extra_is_missing(
 ) -> None:
     watched = open_page(viewer.entrance)
     watched.expected.append("the server responded with a status of 501")
-    answer = {"error": {"type": "AnalysisNotInstalledError", "message": "It needs duckdb."}}
+    answer = {"error": {"type": "NotInstalledError", "message": "It needs duckdb."}}
     watched.page.route("**/api/goal?*", lambda route: route.fulfill(status=501, json=answer))
     watched.page.goto(f"{viewer.base}#/goals/{failed.goal_id}")
     expect(watched.page.get_by_text('pip install "decisionlog[analysis]"')).to_be_visible()
