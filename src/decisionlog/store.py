@@ -243,11 +243,7 @@ class RunStore:
     def _load(self, run_id: str) -> Run:
         records: list[AnyRecord] = []
         scanner, status = self._read(run_id, records.extend)
-        with suppress(OSError), open_ours(self._evaluations / f"{run_id}.jsonl") as file:
-            beside = Scanner()
-            judged = [record for data in blocks(file) for record in beside.feed(data)]
-            records += [each for each in judged + beside.finish() if type(each) is Evaluated]
-        return assemble(run_id, scanner, records, status)
+        return assemble(run_id, scanner, records + evaluations(self.path, run_id), status)
 
     def _check(self, run_id: str) -> RunCheck:
         scanner, status = self._read(run_id, len)
@@ -368,6 +364,16 @@ def open_run(path: Path, run_id: str) -> IO[bytes]:
         raise RunNotFoundError(f"there is no run {run_id} in {path}") from None
     except OSError as error:
         raise RunNotFoundError(f"run {run_id} in {path} cannot be read: {error}") from None
+
+
+def evaluations(path: Path, run_id: str) -> list[AnyRecord]:
+    """The judgements of a run's decisions that lie beside it, below the same directory."""
+    scanner, found = Scanner(), list[AnyRecord]()
+    with suppress(OSError), open_ours(path / "evaluations" / f"{run_id}.jsonl") as file:
+        for data in blocks(file):
+            found += scanner.feed(data)
+        found += scanner.finish()
+    return [each for each in found if type(each) is Evaluated]
 
 
 def is_live(store: RunStore, file: IO[bytes], scanner: Scanner) -> bool:

@@ -9,21 +9,25 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from anyio import CapacityLimiter, to_process
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
-from decisionlog.extras import require
+from decisionlog.extras import missing, require
 from decisionlog.jsontext import EXACT, to_json
 from decisionlog.store import RunStore
 from decisionlog.viewer.documents import run_head
 
 _KEPT = 64
 """How many answers are remembered."""
+_READY_S = 240.0
+"""For how long a process that was made ready is: idle ones are let go after five minutes."""
 
 
 def explained(path: str, run_id: str) -> bytes:
@@ -69,6 +73,14 @@ def about_goal(path: str, dataset: str, goal_id: str) -> bytes:
     return to_json(found, largest=EXACT)
 
 
+def get_ready() -> None:
+    """Import what answers about goals need. It takes seconds, which nobody has to wait for then."""
+    import duckdb  # noqa: F401
+    import scipy.stats  # noqa: F401
+
+    import decisionlog.analysis.many  # noqa: F401
+
+
 def about_goal_now(path: str, dataset: str, goal_id: str) -> bytes:
     """The same, without what earlier datasets take up, in which there are runs that have gone."""
     # A worker of anyio has none when the server was started by `python -c`; DuckDB asks for it.
@@ -91,6 +103,7 @@ class Answers:
             prefix="decisionlog-", ignore_cleanup_errors=True
         )
         self._goals = CapacityLimiter(1)
+        self._ready_until = 0.0
         self._runs = CapacityLimiter(2)
 
     def close(self) -> None:
@@ -120,6 +133,16 @@ class Answers:
         require("analysis")
         dataset = str(Path(self._scratch.name) / f"dataset-{removed}")
         return await self._ask(self._goals, mark, about_goal_now, self._path, dataset, goal_id)
+
+    async def prepare(self) -> None:
+        """Have a process ready for questions about goals; someone is about to ask, it seems."""
+        now = time.monotonic()
+        if now < self._ready_until or missing("analysis"):
+            return
+        self._ready_until = now + _READY_S
+        async with self._goals:
+            with suppress(BrokenWorkerProcess):  # whoever asks gets another
+                await to_process.run_sync(get_ready, cancellable=True)
 
     async def _ask(
         self, limiter: CapacityLimiter, mark: object, ask: Callable[..., bytes], *args: Any

@@ -15,6 +15,7 @@ import anyio
 import msgspec
 from anyio import BrokenWorkerProcess, to_thread
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -211,7 +212,10 @@ async def goals(viewer: Viewer, request: Request) -> Response:
         {**msgspec.structs.asdict(each), "success": _success(each.statuses)}
         for each in await to_thread.run_sync(viewer.index.goals)
     ]
-    return _json({"goals": found, "indexed": viewer.index.indexed, "of": viewer.index.of})
+    answer = _json({"goals": found, "indexed": viewer.index.indexed, "of": viewer.index.of})
+    if request.query_params.get("prepare"):
+        answer.background = BackgroundTask(viewer.answers.prepare)
+    return answer
 
 
 def _success(statuses: dict[str, int]) -> dict[str, float] | None:
@@ -263,7 +267,9 @@ async def decision(viewer: Viewer, request: Request) -> Response:
 async def explanation(viewer: Viewer, request: Request) -> Response:
     """Why a run failed."""
     run_id = request.path_params["run"]
-    return _ready(await viewer.answers.explanation(run_id, await viewer.mark(run_id)))
+    answer = _ready(await viewer.answers.explanation(run_id, await viewer.mark(run_id)))
+    answer.background = BackgroundTask(viewer.answers.prepare)  # its goal is a click away
+    return answer
 
 
 async def summary(viewer: Viewer, request: Request) -> Response:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from datetime import datetime
 from io import BytesIO
 from threading import Lock
@@ -14,11 +15,11 @@ from msgspec.structs import replace
 
 from decisionlog.digest import Digest
 from decisionlog.errors import DecisionNotFoundError
-from decisionlog.files import check_ours, open_ours
-from decisionlog.model import Decision, Outcome, Problem, RunMetrics, RunStatus
+from decisionlog.files import check_ours
+from decisionlog.model import Decision, Outcome, Problem, Run, RunMetrics, RunStatus
 from decisionlog.reading import Scanner, assemble
 from decisionlog.records import AnyRecord, Choice, Evaluated, Gap, RunEnded, RunStarted, started_at
-from decisionlog.store import RunStore, is_live, open_run
+from decisionlog.store import RunStore, evaluations, is_live, open_run
 from decisionlog.viewer.documents import (
     DecisionDocument,
     DecisionRow,
@@ -122,18 +123,49 @@ class TrackedRun:
         with self._lock:
             self._catch_up()
             if self._follows:
-                spans = self._spans.get(decision_id)
-                if spans is None:
-                    raise self._unheard_of(decision_id)
-                lines = self._lines(spans)
-                children = self._children.get(decision_id, [])
-                scanner = Scanner()
-                records = [record for line in lines for record in scanner.feed(line)]
-                run = assemble(self.run_id, scanner, records + self._evaluations(decision_id))
-            else:
-                lines = []
+                with self._opened() as file:
+                    return self._from_its_lines(decision_id, file, self._evaluations())
+            return self._from_whole(decision_id, self._store.load_blocking(self.run_id))
+
+    def decisions(self) -> Iterator[DecisionDocument]:
+        """All decisions, whole, in the order of the rows; the file is opened once.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+        """
+        with self._lock:
+            self._catch_up()
+            if not self._follows:
                 run = self._store.load_blocking(self.run_id)
-                children = [each.id for each in run.decisions if each.parent_id == decision_id]
+                yield from (self._from_whole(each.id, run) for each in run.decisions)
+                return
+            judged = self._evaluations()
+            with self._opened() as file:
+                for decision_id in self._rows:
+                    yield self._from_its_lines(decision_id, file, judged)
+
+    def _from_its_lines(
+        self, decision_id: str, file: IO[bytes], judged: dict[str, list[AnyRecord]]
+    ) -> DecisionDocument:
+        spans = self._spans.get(decision_id)
+        if spans is None:
+            raise self._unheard_of(decision_id)
+        lines: list[bytes] = []
+        for offset, length in spans:
+            file.seek(offset)
+            lines.append(file.read(length))
+        scanner = Scanner()
+        records = [record for line in lines for record in scanner.feed(line)]
+        run = assemble(self.run_id, scanner, records + judged.get(decision_id, []))
+        return self._document_of(decision_id, run, lines, self._children.get(decision_id, []))
+
+    def _from_whole(self, decision_id: str, run: Run) -> DecisionDocument:
+        children = [each.id for each in run.decisions if each.parent_id == decision_id]
+        return self._document_of(decision_id, run, [], children)
+
+    def _document_of(
+        self, decision_id: str, run: Run, lines: list[bytes], children: list[str]
+    ) -> DecisionDocument:
         decision = run.decision(decision_id)
         if decision is None:
             raise self._unheard_of(decision_id)
@@ -209,27 +241,14 @@ class TrackedRun:
         check_ours(self._store.path / "runs")
         return open_run(self._store.path, self.run_id)
 
-    def _lines(self, spans: list[Span]) -> list[bytes]:
-        lines: list[bytes] = []
-        with self._opened() as file:
-            for offset, length in spans:
-                file.seek(offset)
-                lines.append(file.read(length))
-        return lines
-
-    def _evaluations(self, decision_id: str) -> list[AnyRecord]:
-        scanner, directory = Scanner(), self._store.path / "evaluations"
-        check_ours(directory)
-        try:
-            with open_ours(directory / f"{self.run_id}.jsonl") as file:
-                found = scanner.feed(file.read()) + scanner.finish()
-        except OSError:
-            return []
-        return [
-            each
-            for each in found
-            if isinstance(each, Evaluated) and each.decision_id == decision_id
-        ]
+    def _evaluations(self) -> dict[str, list[AnyRecord]]:
+        """By decision."""
+        check_ours(self._store.path / "evaluations")
+        found: dict[str, list[AnyRecord]] = {}
+        for each in evaluations(self._store.path, self.run_id):
+            if isinstance(each, Evaluated):
+                found.setdefault(each.decision_id, []).append(each)
+        return found
 
     def _take(self, record: AnyRecord, span: Span) -> None:
         self._seq += 1
