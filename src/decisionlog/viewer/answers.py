@@ -13,6 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -75,10 +76,8 @@ def about_goal(path: str, dataset: str, goal_id: str) -> bytes:
 
 def get_ready() -> None:
     """Import what answers about goals need. It takes seconds, which nobody has to wait for then."""
-    import duckdb  # noqa: F401
-    import scipy.stats  # noqa: F401
-
-    import decisionlog.analysis.many  # noqa: F401
+    for name in ("duckdb", "scipy.stats", "decisionlog.analysis.many"):
+        import_module(name)
 
 
 def about_goal_now(path: str, dataset: str, goal_id: str) -> bytes:
