@@ -76,14 +76,15 @@ def about_goal(path: str, dataset: str, goal_id: str) -> bytes:
 
 def get_ready() -> None:
     """Import what answers about goals need. It takes seconds, which nobody has to wait for then."""
+    # A worker of anyio has none when the server was started by `python -c`; DuckDB asks for it.
+    sys.modules.setdefault("__main__", ModuleType("__main__"))
     for name in ("duckdb", "scipy.stats", "decisionlog.analysis.many"):
         import_module(name)
 
 
 def about_goal_now(path: str, dataset: str, goal_id: str) -> bytes:
     """The same, without what earlier datasets take up, in which there are runs that have gone."""
-    # A worker of anyio has none when the server was started by `python -c`; DuckDB asks for it.
-    sys.modules.setdefault("__main__", ModuleType("__main__"))
+    get_ready()
     for other in Path(dataset).parent.iterdir():
         if other.name != Path(dataset).name:
             shutil.rmtree(other, ignore_errors=True)
@@ -140,7 +141,7 @@ class Answers:
             return
         self._ready_until = now + _READY_S
         async with self._goals:
-            with suppress(BrokenWorkerProcess):  # whoever asks gets another
+            with suppress(BrokenWorkerProcess, ImportError):  # whoever asks is told
                 await to_process.run_sync(get_ready, cancellable=True)
 
     async def _ask(
