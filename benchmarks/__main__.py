@@ -79,7 +79,9 @@ def main(args: list[str] | None = None) -> None:
     if given.viewer:
         from benchmarks import viewer  # which nothing else needs
 
-        viewer.measured(*((200, 500) if given.quick else (100_000, 50_000)), given.keep)
+        viewer.measured(
+            *((200, 500) if given.quick else (100_000, 50_000)), given.keep, given.directory
+        )
         return
     bench = Bench(QUICK if given.quick else FULL, pool(), given.loop, given.directory)
     neighbours = Neighbours()

@@ -198,15 +198,18 @@ def main(args: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.viewer", description=__doc__)
     parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--decisions", type=int, default=50_000)
+    parser.add_argument("--directory", type=Path, help="record below this one")
     parser.add_argument("--keep", type=Path, help="make the runs here, once")
     given = parser.parse_args(args)
-    measured(given.runs, given.decisions, given.keep)
+    measured(given.runs, given.decisions, given.keep, given.directory)
 
 
-def measured(runs: int, decisions: int, keep: Path | None = None) -> None:
+def measured(
+    runs: int, decisions: int, keep: Path | None = None, directory: Path | None = None
+) -> None:
     """Print the figures; with `keep`, of the runs there, which are made if there are none."""
     items = pool()
-    with tempfile.TemporaryDirectory(prefix="decisionlog-bench-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="decisionlog-bench-", dir=directory) as scratch:
         many, long = (Path(keep or scratch, name) for name in ("many", "long"))
         if not (many / "runs").is_dir():
             anyio.run(record_runs, many, runs, items)
