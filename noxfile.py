@@ -169,9 +169,9 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """What recording costs, beside others; arguments go to the benchmarks (`--quick`, `--help`).
-    With `--analysis`, how long answers from many runs take.
+    With `--analysis`, how long answers from many runs take; with `--viewer`, how long pages do.
     """
-    session.install(".[cli,analysis]", *group("bench"))
+    session.install(".[cli,analysis,viewer]", *group("bench"))
     session.run("python", "-m", "benchmarks", *session.posargs)
 
 

@@ -59,6 +59,7 @@ def arguments(args: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a short run: only to see it work")
     parser.add_argument("--profile", action="store_true", help="where the time of a decision goes")
     parser.add_argument("--analysis", action="store_true", help="of many runs, which takes minutes")
+    parser.add_argument("--viewer", action="store_true", help="of the viewer, on Linux")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="make its runs here, once")
     parser.add_argument("--only", default="", metavar="ROW,ROW", help="these rows")
     parser.add_argument("--loop", default="asyncio", choices=LOOPS, help="the agent's event loop")
@@ -75,6 +76,13 @@ def arguments(args: list[str] | None) -> argparse.Namespace:
 def main(args: list[str] | None = None) -> None:
     """Measure, print, write."""
     given = arguments(args)
+    if given.viewer:
+        from benchmarks import viewer  # which nothing else needs
+
+        viewer.measured(
+            *((200, 500) if given.quick else (100_000, 50_000)), given.keep, given.directory
+        )
+        return
     bench = Bench(QUICK if given.quick else FULL, pool(), given.loop, given.directory)
     neighbours = Neighbours()
     profile = ladder.profile(bench) if given.profile else None

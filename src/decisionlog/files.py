@@ -13,8 +13,9 @@ from decisionlog.errors import ReadError
 from decisionlog.records import MAX_LINE_BYTES
 
 BLOCK = 2**20
-_TAIL = 2**14
-"""How much of a file's tail is read at first."""
+_PART = 2**14
+_SPANS = (_PART, 2 * MAX_LINE_BYTES)
+"""How much is read of a file's head or tail: at first, and then."""
 
 
 def check_ours(directory: Path) -> None:
@@ -23,17 +24,18 @@ def check_ours(directory: Path) -> None:
     Raises:
         ReadError: it is someone's symbolic link.
     """
-    if directory.is_symlink():
+    if os.path.islink(directory):
         raise ReadError(f"{directory} is a symbolic link; what it leads to is left alone")
 
 
 def open_ours(path: str | Path, mode: Literal["rb", "a+b"] = "rb") -> IO[bytes]:
     """Open a file of ours: never through a symbolic link, and never one that is no regular file.
+    To read, it is unbuffered: it is read in pieces.
 
     Raises:
         OSError: it is not there, or something else.
     """
-    return open(path, mode, opener=_opener)
+    return open(path, mode, buffering=0 if mode == "rb" else -1, opener=_opener)
 
 
 def read_ours(path: str | Path) -> bytes:
@@ -42,8 +44,8 @@ def read_ours(path: str | Path) -> bytes:
     Raises:
         OSError: it is not there, or no regular file.
     """
-    with open(path, "rb", buffering=0, opener=_opener) as file:
-        return file.readall()
+    with open_ours(path) as file:
+        return file.read()
 
 
 def _opener(path: str, flags: int) -> int:
@@ -61,10 +63,28 @@ def blocks(file: IO[bytes]) -> Iterator[bytes]:
     return iter(partial(file.read, BLOCK), b"")
 
 
-def last_line(file: IO[bytes]) -> bytes:
-    """What stands after the last newline but the one at the end, if there is one."""
+def first_and_last_line(file: IO[bytes]) -> tuple[bytes, bytes]:
+    """What stands before the first newline, and after the last but the one at the end; nothing in
+    place of a line longer than any of ours.
+    """
+    head = file.read(_PART)
+    if len(head) < _PART:  # all of it: most runs are short
+        return head[: head.find(b"\n") + 1], head[head.rfind(b"\n", 0, -1) + 1 :]
+    return _first_line(file), _last_line(file)
+
+
+def _first_line(file: IO[bytes]) -> bytes:
+    for span in _SPANS:
+        file.seek(0)
+        head = file.read(span)
+        if end := head.find(b"\n") + 1:
+            return head[:end]
+    return b""
+
+
+def _last_line(file: IO[bytes]) -> bytes:
     size = file.seek(0, os.SEEK_END)
-    for span in (_TAIL, 2 * MAX_LINE_BYTES):
+    for span in _SPANS:
         file.seek(max(0, size - span))
         tail = file.read(span)
         start = tail.rfind(b"\n", 0, -1) + 1

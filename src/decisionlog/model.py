@@ -144,7 +144,10 @@ class Decision(LineStruct, frozen=True, tag="decision"):
     @property
     def chosen_option(self) -> Option | None:
         """The option that was chosen; None when there was no choice, or one off the menu."""
-        return next((o for o in self.options if o.id == self.chosen_option_id), None)
+        for option in self.options:
+            if option.id == self.chosen_option_id:
+                return option
+        return None
 
     @property
     def is_pending(self) -> bool:

@@ -25,12 +25,11 @@ from decisionlog.errors import (
     RunInProgressError,
     RunNotFoundError,
 )
-from decisionlog.files import BLOCK, blocks, check_ours, last_line, open_ours
+from decisionlog.files import BLOCK, blocks, check_ours, first_and_last_line, open_ours
 from decisionlog.model import Evaluation, Run, RunCheck, RunStatus, RunSummary
 from decisionlog.reading import Scanner, assemble, summarize, summary
 from decisionlog.records import (
     HOST,
-    MAX_LINE_BYTES,
     RUN_ID,
     AnyRecord,
     Evaluated,
@@ -244,11 +243,7 @@ class RunStore:
     def _load(self, run_id: str) -> Run:
         records: list[AnyRecord] = []
         scanner, status = self._read(run_id, records.extend)
-        with suppress(OSError), open_ours(self._evaluations / f"{run_id}.jsonl") as file:
-            beside = Scanner()
-            judged = [record for data in blocks(file) for record in beside.feed(data)]
-            records += [each for each in judged + beside.finish() if type(each) is Evaluated]
-        return assemble(run_id, scanner, records, status)
+        return assemble(run_id, scanner, records + evaluations(self.path, run_id), status)
 
     def _check(self, run_id: str) -> RunCheck:
         scanner, status = self._read(run_id, len)
@@ -260,8 +255,8 @@ class RunStore:
         """Whoever has seen no more of a run than its first and its last line."""
         scanner = Scanner()
         with open_run(self.path, run_id) as file:
-            scanner.feed(file.readline(MAX_LINE_BYTES))
-            scanner.feed(last_line(file))
+            for line in first_and_last_line(file):
+                scanner.feed(line)
         scanner.finish()
         return scanner
 
@@ -369,6 +364,16 @@ def open_run(path: Path, run_id: str) -> IO[bytes]:
         raise RunNotFoundError(f"there is no run {run_id} in {path}") from None
     except OSError as error:
         raise RunNotFoundError(f"run {run_id} in {path} cannot be read: {error}") from None
+
+
+def evaluations(path: Path, run_id: str) -> list[AnyRecord]:
+    """The judgements of a run's decisions that lie beside it, below the same directory."""
+    scanner, found = Scanner(), list[AnyRecord]()
+    with suppress(OSError), open_ours(path / "evaluations" / f"{run_id}.jsonl") as file:
+        for data in blocks(file):
+            found += scanner.feed(data)
+        found += scanner.finish()
+    return [each for each in found if type(each) is Evaluated]
 
 
 def is_live(store: RunStore, file: IO[bytes], scanner: Scanner) -> bool:

@@ -138,6 +138,5 @@ def test_without_the_extra_it_says_what_to_install(traces: Path) -> None:
     command = [sys.executable, "-c", script, "nodes", str(traces)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "this needs duckdb; install it with: python -m pip install 'decisionlog[analysis]'" in (
-        done.stderr
-    )
+    needed = 'this needs duckdb; install it with: python -m pip install "decisionlog[analysis]"'
+    assert needed in done.stderr

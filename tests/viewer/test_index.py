@@ -230,3 +230,19 @@ def test_what_goes_is_counted_and_the_revision_tells(traces: Path) -> None:
     until(lambda: set(shown(index)) == {"two"})
     assert (index.removed, index.of, index.indexed) == (1, 1, 1)
     assert index.revision > before
+
+
+def test_a_run_that_cannot_be_read_for_a_moment_is_tried_again(traces: Path) -> None:
+    made(traces, 1)
+    runs = traces / "runs"
+    in_the_way = runs / "run_002.jsonl"
+    in_the_way.mkdir()
+    settled = time.time_ns() - 10**10, time.time_ns() - 10**10
+    os.utime(runs, ns=settled)
+    index = RunIndex(RunStore(traces))
+    assert not index.refresh()
+    assert (index.indexed, index.of) == (1, 1)
+    in_the_way.rmdir()
+    made(traces, 2)
+    os.utime(runs, ns=settled)  # as if it had been that file all the time: no one tells of it
+    until(lambda: index.refresh() or index.indexed == 2)

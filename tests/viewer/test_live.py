@@ -273,6 +273,22 @@ def children_of(parent: int) -> list[int]:
     return [int(pid) for pid, command in found if "anyio.to_process" in command]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_is_ready_for_goals_once_they_are_looked_at(traces: Path) -> None:
+    pytest.importorskip("duckdb")
+    Recorded(traces)
+
+    def ready() -> bool:
+        maps = (Path(f"/proc/{pid}/maps") for pid in children_of(os.getpid()))
+        return any("duckdb" in each.read_text() and "scipy" in each.read_text() for each in maps)
+
+    with serving(traces) as client:
+        client.get("/api/goals")
+        assert not children_of(os.getpid())
+        assert client.get("/api/goals?prepare=1")["goals"]
+        until(ready)
+
+
 def test_what_is_found_is_the_same_as_reading_it_whole(traces: Path) -> None:
     """The followed file and `RunStore` agree, on files of every kind that the format knows."""
     golden = Path(__file__).parents[1] / "golden" / "v1"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -211,3 +212,19 @@ def test_what_comes_late_takes_its_place(traces: Path, kind: str) -> None:
     found = document.decisions if kind == "decision" else document.problems
     names = [each.id for each in found]
     assert names == sorted(names) and len(names) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("follows", [True, False])
+def test_all_decisions_come_from_one_reading(traces: Path, follows: bool) -> None:
+    made = [runfiles.started(), runfiles.decided(0, 2), runfiles.decided(1, 3)]
+    made += [runfiles.came_out(1, 4), runfiles.came_out(0, 5), runfiles.ended(6)]
+    path = runfiles.write(
+        traces, "made", *map(runfiles.sealed if follows else runfiles.plain, made)
+    )
+    tracked = TrackedRun(RunStore(traces), "made")
+    one_by_one = [tracked.decision(f"dec_{number}") for number in range(2)]
+    together = tracked.decisions()
+    first = next(together)
+    path.unlink()
+    assert [first, *together] == one_by_one

@@ -172,7 +172,7 @@ def test_without_the_analysis_all_but_goals_is_there(traces: Path, tmp_path: Pat
         client = viewer.client
         assert client.get("/api/info")["analysis"] is False
         answer = client.ask("/api/goal?id=fetch")
-        assert answer.error == (501, "AnalysisNotInstalledError")
+        assert answer.error == (501, "NotInstalledError")
         assert 'pip install "decisionlog[analysis]"' in answer.json["error"]["message"]
         assert client.get("/api/goals")["goals"][1]["success"]["n"] == 2
         assert client.run(recorded.failed, "explanation")["causes"]

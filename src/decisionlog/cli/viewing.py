@@ -12,20 +12,12 @@ from typing import TYPE_CHECKING
 import anyio
 import click
 
-from decisionlog import ReadError
 from decisionlog.cli import arguments, select
 from decisionlog.cli.output import say, stdout
+from decisionlog.extras import require
 
 if TYPE_CHECKING:
     from decisionlog.viewer.server import Address
-
-_NEEDED = ("starlette", "uvicorn", "duckdb", "narwhals", "pyarrow", "scipy")
-
-
-def _not_installed(error: ModuleNotFoundError, extra: str) -> ReadError:
-    if (error.name or "").split(".")[0] not in _NEEDED:
-        raise error
-    return ReadError(f'{error.name} is not installed: python -m pip install "decisionlog[{extra}]"')
 
 
 @click.command()
@@ -47,10 +39,8 @@ def view(directory: str | None, port: int | None, opens: bool | None) -> None:
     Only this computer can reach it, and only with the token in the address that is printed.
     """
     path = select.existing(select.directory_of(directory))
-    try:
-        from decisionlog.viewer.server import serve
-    except ModuleNotFoundError as error:
-        raise _not_installed(error, "viewer") from None
+    require("viewer")
+    from decisionlog.viewer.server import serve
 
     def ready(address: Address) -> None:
         stdout().put(f"Runs of {path} at {address.url}")
@@ -88,20 +78,16 @@ def report(run: str | None, directory: str | None, goal: str | None, out: Path |
     if goal is not None and run is not None:
         raise click.UsageError("name a RUN or a --goal, not both")
     text, path = select.place(run, directory)
-    try:
-        from decisionlog.viewer.report import goal_report, run_report
+    from decisionlog.viewer.report import goal_report, run_report
 
-        if goal is not None:
-            with tempfile.TemporaryDirectory(prefix="decisionlog-") as scratch:
-                page = goal_report(path, goal, Path(scratch))
-            out = out or Path("goal.html")
-        else:
-            run_id = anyio.run(select.find, path, text)
-            page = run_report(path, run_id)
-            out = out or Path(f"{run_id}.html")
-    except ModuleNotFoundError as error:
-        extra = "viewer" if (error.name or "").split(".")[0] in _NEEDED[:2] else "analysis"
-        raise _not_installed(error, extra) from None
+    if goal is not None:
+        with tempfile.TemporaryDirectory(prefix="decisionlog-") as scratch:
+            page = goal_report(path, goal, Path(scratch))
+        out = out or Path("goal.html")
+    else:
+        run_id = anyio.run(select.find, path, text)
+        page = run_report(path, run_id)
+        out = out or Path(f"{run_id}.html")
     out.write_text(page, "utf-8")
     size = f"{out.stat().st_size / 1e6:.1f} MB"
     say(f"wrote {out} ({size}); it opens in any browser, and needs nothing else")

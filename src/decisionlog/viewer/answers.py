@@ -1,6 +1,7 @@
 """What takes long to find out, in worker processes: the server stays quick, and small.
 
-Functions of this module run there. They take and give what pickles: paths, ids, bytes.
+Functions of this module run there, and import the analysis there: the server needs none of it. They
+take and give what pickles: paths, ids, bytes.
 """
 
 from __future__ import annotations
@@ -8,39 +9,47 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import time
 from collections import OrderedDict
 from collections.abc import Callable
-from importlib.util import find_spec
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from anyio import CapacityLimiter, to_process
+from anyio import BrokenWorkerProcess, CapacityLimiter, to_process
 
-from decisionlog.analysis import compare, explain, summarize
-from decisionlog.errors import DecisionLogError
+from decisionlog.extras import missing, require
 from decisionlog.jsontext import EXACT, to_json
 from decisionlog.store import RunStore
 from decisionlog.viewer.documents import run_head
 
-_NEEDED = ("duckdb", "narwhals", "pyarrow", "scipy")
 _KEPT = 64
 """How many answers are remembered."""
+_READY_S = 240.0
+"""For how long a process that was made ready is: idle ones are let go after five minutes."""
 
 
 def explained(path: str, run_id: str) -> bytes:
     """Why a run failed, as JSON."""
+    from decisionlog.analysis import explain
+
     store = RunStore(path)
     return to_json(explain(store.load_blocking(run_id), store), largest=EXACT)
 
 
 def summarized(path: str, run_id: str) -> bytes:
     """What mattered in a run, as JSON."""
+    from decisionlog.analysis import summarize
+
     return to_json(summarize(RunStore(path).load_blocking(run_id)), largest=EXACT)
 
 
 def compared(path: str, a: str, b: str) -> bytes:
     """Two runs side by side, as JSON."""
+    from decisionlog.analysis import compare
+
     store = RunStore(path)
     one, other = store.load_blocking(a), store.load_blocking(b)
     found = {"comparison": compare(one, other), "a": run_head(one), "b": run_head(other)}
@@ -65,23 +74,21 @@ def about_goal(path: str, dataset: str, goal_id: str) -> bytes:
     return to_json(found, largest=EXACT)
 
 
-def missing_for_goals() -> list[str]:
-    """What is not installed of what answers about goals need."""
-    return [name for name in _NEEDED if find_spec(name) is None]
+def get_ready() -> None:
+    """Import what answers about goals need. It takes seconds, which nobody has to wait for then."""
+    # A worker of anyio has none when the server was started by `python -c`; DuckDB asks for it.
+    sys.modules.setdefault("__main__", ModuleType("__main__"))
+    for name in ("duckdb", "scipy.stats", "decisionlog.analysis.many"):
+        import_module(name)
 
 
 def about_goal_now(path: str, dataset: str, goal_id: str) -> bytes:
     """The same, without what earlier datasets take up, in which there are runs that have gone."""
-    # A worker of anyio has none when the server was started by `python -c`; DuckDB asks for it.
-    sys.modules.setdefault("__main__", ModuleType("__main__"))
+    get_ready()
     for other in Path(dataset).parent.iterdir():
         if other.name != Path(dataset).name:
             shutil.rmtree(other, ignore_errors=True)
     return about_goal(path, dataset, goal_id)
-
-
-class AnalysisNotInstalledError(DecisionLogError):
-    """The extra for many runs is not installed."""
 
 
 class Answers:
@@ -96,6 +103,7 @@ class Answers:
             prefix="decisionlog-", ignore_cleanup_errors=True
         )
         self._goals = CapacityLimiter(1)
+        self._ready_until = 0.0
         self._runs = CapacityLimiter(2)
 
     def close(self) -> None:
@@ -119,16 +127,22 @@ class Answers:
         dataset only grows, so that another is made then.
 
         Raises:
-            AnalysisNotInstalledError: what it needs is not there.
+            NotInstalledError: what it needs is not there.
             ReadError: no run has this goal.
         """
-        if missing := missing_for_goals():
-            raise AnalysisNotInstalledError(
-                f"what many runs say together needs {', '.join(missing)}: "
-                'python -m pip install "decisionlog[analysis]"'
-            )
+        require("analysis")
         dataset = str(Path(self._scratch.name) / f"dataset-{removed}")
         return await self._ask(self._goals, mark, about_goal_now, self._path, dataset, goal_id)
+
+    async def prepare(self) -> None:
+        """Have a process ready for questions about goals; someone is about to ask, it seems."""
+        now = time.monotonic()
+        if now < self._ready_until or missing("analysis"):
+            return
+        self._ready_until = now + _READY_S
+        async with self._goals:
+            with suppress(BrokenWorkerProcess, ImportError):  # whoever asks is told
+                await to_process.run_sync(get_ready, cancellable=True)
 
     async def _ask(
         self, limiter: CapacityLimiter, mark: object, ask: Callable[..., bytes], *args: Any
@@ -141,6 +155,3 @@ class Answers:
                 while len(self._known) > _KEPT:
                     self._known.popitem(last=False)
             return self._known[key]
-
-
-__all__ = ["AnalysisNotInstalledError", "Answers", "missing_for_goals"]

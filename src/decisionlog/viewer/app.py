@@ -8,26 +8,26 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import cache, partial
-from math import sqrt
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any, TypeVar
 
 import anyio
 import msgspec
 from anyio import BrokenWorkerProcess, to_thread
 from starlette.applications import Starlette
+from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from decisionlog.errors import DecisionLogError, DecisionNotFoundError, ReadError, RunNotFoundError
+from decisionlog.extras import NotInstalledError, missing
 from decisionlog.jsontext import EXACT, to_json
 from decisionlog.model import RunStatus
 from decisionlog.store import RunStore
 from decisionlog.version import __version__
-from decisionlog.viewer.answers import AnalysisNotInstalledError, Answers, missing_for_goals
+from decisionlog.viewer.answers import Answers
 from decisionlog.viewer.documents import encoded
 from decisionlog.viewer.guard import refusal
 from decisionlog.viewer.index import SORTS, Page, Query, RunIndex
@@ -48,12 +48,11 @@ _ROWS_KEPT, _RUNS_KEPT = 200_000, 200
 """Of the runs looked at last, so many are kept, with so many decisions as rows at the most."""
 _LIST_EVERY, _RUN_EVERY = 0.5, 0.2
 _LIMIT = 1000
-_Z = NormalDist().inv_cdf(0.975)
 _STATUS = {
     RunNotFoundError: 404,
     DecisionNotFoundError: 404,
     ReadError: 404,
-    AnalysisNotInstalledError: 501,
+    NotInstalledError: 501,
 }
 
 
@@ -151,7 +150,7 @@ async def info(viewer: Viewer, request: Request) -> Response:
         "directory": str(viewer.path),
         "runs": viewer.index.of,
         "indexed": viewer.index.indexed,
-        "analysis": not missing_for_goals(),
+        "analysis": not missing("analysis"),
     })  # fmt: skip
 
 
@@ -213,28 +212,23 @@ async def goals(viewer: Viewer, request: Request) -> Response:
         {**msgspec.structs.asdict(each), "success": _success(each.statuses)}
         for each in await to_thread.run_sync(viewer.index.goals)
     ]
-    return _json({"goals": found, "indexed": viewer.index.indexed, "of": viewer.index.of})
+    answer = _json({"goals": found, "indexed": viewer.index.indexed, "of": viewer.index.of})
+    if request.query_params.get("prepare"):
+        answer.background = BackgroundTask(viewer.answers.prepare)
+    return answer
 
 
 def _success(statuses: dict[str, int]) -> dict[str, float] | None:
-    """How many of the runs that succeeded or not did, with the Wilson interval of 95 %. As in the
-    analysis, those in progress or cancelled are neither. (It has scipy work the interval out; that
-    takes a second to import, and may not be there.).
+    """How many of the runs that succeeded or not did, with the interval of 95 %. As in the
+    analysis, those in progress or cancelled are neither.
     """
+    from decisionlog.analysis.proportion import wilson  # no page of runs needs it
+
     n = sum(count for status, count in statuses.items() if status not in ("running", "cancelled"))
-    if not n:
-        return None
     k = statuses.get("completed", 0)
-    rate, part = k / n, _Z**2 / n
-    middle = (rate + part / 2) / (1 + part)
-    half = _Z * sqrt(rate * (1 - rate) / n + part / 4 / n) / (1 + part)
-    return {
-        "rate": rate,
-        "low": max(0.0, middle - half),
-        "high": min(1.0, middle + half),
-        "k": k,
-        "n": n,
-    }
+    if (interval := wilson(k, n)) is None:
+        return None
+    return {"rate": k / n, "low": interval.low, "high": interval.high, "k": k, "n": n}
 
 
 async def goal(viewer: Viewer, request: Request) -> Response:
@@ -273,7 +267,9 @@ async def decision(viewer: Viewer, request: Request) -> Response:
 async def explanation(viewer: Viewer, request: Request) -> Response:
     """Why a run failed."""
     run_id = request.path_params["run"]
-    return _ready(await viewer.answers.explanation(run_id, await viewer.mark(run_id)))
+    answer = _ready(await viewer.answers.explanation(run_id, await viewer.mark(run_id)))
+    answer.background = BackgroundTask(viewer.answers.prepare)  # its goal is a click away
+    return answer
 
 
 async def summary(viewer: Viewer, request: Request) -> Response:

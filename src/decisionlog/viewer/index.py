@@ -6,7 +6,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
+from itertools import islice
 from threading import Lock
 from typing import Any
 
@@ -28,7 +29,7 @@ _PATIENCE = 20
 """A run in progress that has grown is read again after this many times as long as that took, and
 one that has not, because its writer may be gone, after ten times that."""
 _STILL_S = 2.0
-"""But no sooner than this."""
+"""But no sooner than this; nor is what could not be read."""
 _LIVE_S = 0.2
 """For how long runs in progress are read at a time."""
 _SETTLED_NS = 10**10
@@ -49,6 +50,9 @@ _SORTS: dict[str, Callable[[RunRow], Any]] = {
     "status": lambda row: row.status,
 }
 SORTS = tuple(_SORTS)
+_NEVER = datetime.min.replace(tzinfo=UTC)
+Version = tuple[int, int]
+"""The size of a file, and when it was written to."""
 
 
 class Query(Struct, frozen=True):
@@ -88,15 +92,13 @@ class Goal(Struct, frozen=True):
 
 
 class _Live(Struct, frozen=True):
-    """A run in progress as it was read last: its file's size and time, when, and how long it took
-    to read.
-    """
+    """A run in progress as it was read last: what file, when, and how long it took to read."""
 
-    version: tuple[int, int]
+    version: Version
     read_at: float
     took: float
 
-    def is_due(self, version: tuple[int, int], now: float) -> bool:
+    def is_due(self, version: Version | None, now: float) -> bool:
         """Whether to read it again."""
         wait = _PATIENCE * self.took
         if version == self.version:
@@ -121,6 +123,7 @@ class RunIndex:
         self._in_order = True
         self._to_read: list[str] = []
         self._live: dict[str, _Live] = {}
+        self._unread: dict[str, float] = {}  # those that could not be, and when to try again
         self._changed_at = -1
         self._looked_at = 0.0
         self._found: tuple[int, Query, list[RunRow], dict[str, int]] | None = None
@@ -155,6 +158,7 @@ class RunIndex:
             if now - self._looked_at > _FRESH_S:
                 self._look()
                 self._look_at_live(now)
+                self._look_at_unread(now)
                 self._looked_at = now
             batch = self._to_read[-_AT_ONCE:]
             if batch:
@@ -183,7 +187,7 @@ class RunIndex:
                 goal_id,
                 next((row.goal_description for row in rows if row.goal_description), ""),
                 len(rows),
-                dict(Counter(str(row.status) for row in rows)),
+                {str(status): n for status, n in Counter(row.status for row in rows).items()},
                 rows[0].started_at,
             )
             for goal_id, rows in by_goal.items()
@@ -201,15 +205,14 @@ class RunIndex:
             changed_at, names = -1, []
         settled = time.time_ns() - changed_at > _TICK_NS
         self._changed_at = changed_at if settled else -1
-        stems = (name[: -len(_ENDING)] for name in names if name.endswith(_ENDING))
-        there = set(filter(RUN_ID.fullmatch, stems))
-        gone = self._rows.keys() - there
-        self.removed += len(gone)
+        there = [name[: -len(_ENDING)] for name in names if name.endswith(_ENDING)]
+        gone = self._rows.keys() - set(there) if self._rows else set[str]()
         for run_id in gone:
-            del self._rows[run_id]
-            self._live.pop(run_id, None)
-        waiting = there - self._rows.keys()
-        self._to_read = sorted(waiting)  # by name, and so most often by time
+            self._forget(run_id)
+        rows, unread = self._rows, self._unread
+        waiting = [run_id for run_id in there if run_id not in rows and run_id not in unread]
+        waiting.sort()  # by name, and so most often by time
+        self._to_read = waiting
         if gone:
             self._changed()
 
@@ -227,9 +230,24 @@ class RunIndex:
         if changed:
             self._changed()
 
-    def _version(self, run_id: str) -> tuple[int, int]:
+    def _look_at_unread(self, now: float) -> None:
+        again: list[str] = []
+        for run_id, due in islice(self._unread.items(), _AT_ONCE):  # those due first come first
+            if due > now:
+                break
+            again.append(run_id)
+        for run_id in again:
+            del self._unread[run_id]
+        self._read(again)
+        if any(run_id not in self._unread for run_id in again):
+            self._changed()
+
+    def _version(self, run_id: str) -> Version | None:
+        """None: there is no such file."""
         try:
-            about = os.stat(self._directory / f"{run_id}{_ENDING}")
+            about = os.stat(os.path.join(self._directory, f"{run_id}{_ENDING}"))
+        except FileNotFoundError:
+            return None
         except OSError:
             return (0, 0)
         return about.st_size, about.st_mtime_ns
@@ -237,11 +255,14 @@ class RunIndex:
     def _read(self, run_ids: Iterable[str]) -> None:
         for run_id in run_ids:
             started, version = time.monotonic(), self._version(run_id)
+            if version is None or not RUN_ID.fullmatch(run_id):
+                self._forget(run_id)
+                continue
             try:
                 row = run_row(self._store.summary_blocking(run_id))
-            except (ReadError, OSError):  # deleted meanwhile, or no file of ours
-                self._rows.pop(run_id, None)
+            except (ReadError, OSError):  # deleted meanwhile, not to be read now, or no file
                 self._live.pop(run_id, None)
+                self._unread[run_id] = time.monotonic() + _STILL_S
                 continue
             self._rows[run_id] = row
             if _may_grow(row, version):
@@ -249,6 +270,10 @@ class RunIndex:
                 self._live[run_id] = _Live(version, ended, ended - started)
             else:
                 self._live.pop(run_id, None)
+
+    def _forget(self, run_id: str) -> None:
+        self.removed += self._rows.pop(run_id, None) is not None
+        self._live.pop(run_id, None)
 
     def _changed(self) -> None:
         self.revision += 1
@@ -259,7 +284,7 @@ class RunIndex:
         if not self._in_order:
             rows = self._rows.values()
             self._order = sorted(
-                rows, key=lambda row: (_time(row.started_at), row.run_id), reverse=True
+                rows, key=lambda row: (row.started_at or _NEVER, row.run_id), reverse=True
             )
             self._in_order = True
         return self._order
@@ -267,8 +292,10 @@ class RunIndex:
     # ------------------------------------------------------------------ what is asked for
 
     def _search(self, query: Query) -> tuple[list[RunRow], dict[str, int]]:
-        rows = [row for row in self._ordered() if _matches(row, query)]
-        statuses = dict(Counter(str(row.status) for row in rows))
+        rows = self._ordered()
+        if _is_narrow(query):
+            rows = [row for row in rows if _matches(row, query)]
+        statuses = {str(status): n for status, n in Counter(row.status for row in rows).items()}
         if query.statuses:
             rows = [row for row in rows if row.status in query.statuses]
         if query.sort != "started":
@@ -277,8 +304,13 @@ class RunIndex:
             unknown = [row for row in rows if value(row) is None]
             rows = [*sorted(known, key=value, reverse=query.descending), *unknown]
         elif not query.descending:
-            rows.reverse()
+            rows = rows[::-1]
         return rows, statuses
+
+
+def _is_narrow(query: Query) -> bool:
+    """Whether any run may not match, whatever its status."""
+    return query != Query(statuses=query.statuses, sort=query.sort, descending=query.descending)
 
 
 def _matches(row: RunRow, query: Query) -> bool:
@@ -299,11 +331,7 @@ def _text(row: RunRow) -> str:
     return "\n".join(told).lower()
 
 
-def _may_grow(row: RunRow, version: tuple[int, int]) -> bool:
+def _may_grow(row: RunRow, version: Version) -> bool:
     if row.status == RunStatus.INTERRUPTED:
         return time.time_ns() - version[1] < _SETTLED_NS
     return row.status == RunStatus.RUNNING
-
-
-def _time(moment: datetime | None) -> float:
-    return moment.timestamp() if moment is not None else 0.0

@@ -8,9 +8,9 @@ import html
 import json
 import re
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 
-STATIC = files("decisionlog.viewer") / "static"
+STATIC = Path(__file__).with_name("static")
 
 _STYLE = re.compile(r'<link rel="stylesheet" href="([^"]+)">')
 _SCRIPT = re.compile(r'<script src="([^"]+)"></script>')

@@ -43,7 +43,7 @@ def goal_report(path: Path, goal_id: str, scratch: Path) -> str:
 
     Raises:
         ReadError: no run has this goal.
-        ModuleNotFoundError: the extra `analysis` is not installed.
+        NotInstalledError: the extra `analysis` is not installed.
     """
     store = RunStore(path)
     answers = about_goal(str(path), str(scratch / "dataset"), goal_id)
@@ -70,9 +70,9 @@ def _of_run(store: RunStore, run_id: str) -> Documents:
     document = tracked.document()
     base = f"/api/runs/{_quoted(run_id)}"
     documents = {base: encoded(document), f"{base}/explanation": explained(str(store.path), run_id)}
-    for row in document.decisions:
-        whole = to_json(tracked.decision(row.id), largest=EXACT)
-        documents[f"{base}/decisions/{_quoted(row.id)}"] = whole
+    for whole in tracked.decisions():
+        place = f"{base}/decisions/{_quoted(whole.decision.id)}"
+        documents[place] = to_json(whole, largest=EXACT)
     return documents
 
 

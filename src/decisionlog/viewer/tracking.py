@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from datetime import datetime
+from io import BytesIO
 from threading import Lock
 from typing import IO, Any
 
@@ -13,11 +15,11 @@ from msgspec.structs import replace
 
 from decisionlog.digest import Digest
 from decisionlog.errors import DecisionNotFoundError
-from decisionlog.files import BLOCK, check_ours, open_ours
-from decisionlog.model import Decision, Outcome, Problem, RunMetrics, RunStatus
+from decisionlog.files import check_ours
+from decisionlog.model import Decision, Outcome, Problem, Run, RunMetrics, RunStatus
 from decisionlog.reading import Scanner, assemble
 from decisionlog.records import AnyRecord, Choice, Evaluated, Gap, RunEnded, RunStarted, started_at
-from decisionlog.store import RunStore, is_live, open_run
+from decisionlog.store import RunStore, evaluations, is_live, open_run
 from decisionlog.viewer.documents import (
     DecisionDocument,
     DecisionRow,
@@ -32,12 +34,18 @@ from decisionlog.viewer.documents import (
 
 Span = tuple[int, int]
 
+_PIECE = 2**14
+"""How much of a file is taken apart at a time: more would not stay in the caches of processors."""
 _AGAIN_S = 2.0
 """How often to ask whether the writer is alive of a file that has to be read whole for that."""
 
 
 class _DisorderError(Exception):
     """The file is not one of those that can be followed record by record."""
+
+
+class _DamageError(Exception):
+    """Not every line holds a record, so that they have to be looked at one by one."""
 
 
 class TrackedRun:
@@ -52,6 +60,7 @@ class TrackedRun:
         self._store = store
         self._lock = Lock()
         self._follows = True
+        self._line_by_line = False
         self._version = (0, 0, 0)
         self._looked_at = 0.0
         self._whole_status = RunStatus.RUNNING
@@ -114,18 +123,49 @@ class TrackedRun:
         with self._lock:
             self._catch_up()
             if self._follows:
-                spans = self._spans.get(decision_id)
-                if spans is None:
-                    raise self._unheard_of(decision_id)
-                lines = self._lines(spans)
-                children = self._children.get(decision_id, [])
-                scanner = Scanner()
-                records = [record for line in lines for record in scanner.feed(line)]
-                run = assemble(self.run_id, scanner, records + self._evaluations(decision_id))
-            else:
-                lines = []
+                with self._opened() as file:
+                    return self._from_its_lines(decision_id, file, self._evaluations())
+            return self._from_whole(decision_id, self._store.load_blocking(self.run_id))
+
+    def decisions(self) -> Iterator[DecisionDocument]:
+        """All decisions, whole, in the order of the rows; the file is opened once.
+
+        Raises:
+            RunNotFoundError: there is no such run.
+        """
+        with self._lock:
+            self._catch_up()
+            if not self._follows:
                 run = self._store.load_blocking(self.run_id)
-                children = [each.id for each in run.decisions if each.parent_id == decision_id]
+                yield from (self._from_whole(each.id, run) for each in run.decisions)
+                return
+            judged = self._evaluations()
+            with self._opened() as file:
+                for decision_id in self._rows:
+                    yield self._from_its_lines(decision_id, file, judged)
+
+    def _from_its_lines(
+        self, decision_id: str, file: IO[bytes], judged: dict[str, list[AnyRecord]]
+    ) -> DecisionDocument:
+        spans = self._spans.get(decision_id)
+        if spans is None:
+            raise self._unheard_of(decision_id)
+        lines: list[bytes] = []
+        for offset, length in spans:
+            file.seek(offset)
+            lines.append(file.read(length))
+        scanner = Scanner()
+        records = [record for line in lines for record in scanner.feed(line)]
+        run = assemble(self.run_id, scanner, records + judged.get(decision_id, []))
+        return self._document_of(decision_id, run, lines, self._children.get(decision_id, []))
+
+    def _from_whole(self, decision_id: str, run: Run) -> DecisionDocument:
+        children = [each.id for each in run.decisions if each.parent_id == decision_id]
+        return self._document_of(decision_id, run, [], children)
+
+    def _document_of(
+        self, decision_id: str, run: Run, lines: list[bytes], children: list[str]
+    ) -> DecisionDocument:
         decision = run.decision(decision_id)
         if decision is None:
             raise self._unheard_of(decision_id)
@@ -151,6 +191,10 @@ class TrackedRun:
                     )
                     if self._live:
                         break
+        except _DamageError:
+            self._start_over()
+            self._line_by_line = True
+            self._catch_up()
         except _DisorderError:
             self._start_over()
             self._follows = False
@@ -169,54 +213,54 @@ class TrackedRun:
 
     def _read_on(self, file: IO[bytes]) -> None:
         file.seek(self._offset)
-        scanner, start = self._scanner, self._offset - self._scanner.torn_bytes
-        while data := file.read(BLOCK):
-            self._offset += len(data)
-            position = 0
-            while (end := data.find(b"\n", position) + 1) > 0:
-                found = scanner.feed(data[position:end])
-                stop = self._offset - len(data) + end
-                for record in found:
-                    self._take(record, (start, stop - start))
-                if scanner.holds_back:
-                    raise _DisorderError
-                start, position = stop, end
-            scanner.feed(data[position:])
+        while data := file.read(_PIECE):
+            lines = BytesIO(data).readlines()
+            if self._line_by_line:
+                for line in lines:
+                    start = self._offset - self._scanner.torn_bytes
+                    for record in self._fed(line):
+                        self._take(record, (start, self._offset - start))
+                continue
+            start, stop = self._offset - self._scanner.torn_bytes, self._offset
+            found = self._fed(data)
+            if len(found) != data.count(b"\n") or self._scanner.damage():
+                raise _DamageError
+            for record, line in zip(found, lines, strict=False):  # the last may not be complete
+                stop += len(line)
+                self._take(record, (start, stop - start))
+                start = stop
+
+    def _fed(self, data: bytes) -> list[AnyRecord]:
+        found = self._scanner.feed(data)
+        self._offset += len(data)
+        if self._scanner.holds_back:
+            raise _DisorderError
+        return found
 
     def _opened(self) -> IO[bytes]:
         check_ours(self._store.path / "runs")
         return open_run(self._store.path, self.run_id)
 
-    def _lines(self, spans: list[Span]) -> list[bytes]:
-        lines: list[bytes] = []
-        with self._opened() as file:
-            for offset, length in spans:
-                file.seek(offset)
-                lines.append(file.read(length))
-        return lines
-
-    def _evaluations(self, decision_id: str) -> list[AnyRecord]:
-        scanner, directory = Scanner(), self._store.path / "evaluations"
-        check_ours(directory)
-        try:
-            with open_ours(directory / f"{self.run_id}.jsonl") as file:
-                found = scanner.feed(file.read()) + scanner.finish()
-        except OSError:
-            return []
-        return [
-            each
-            for each in found
-            if isinstance(each, Evaluated) and each.decision_id == decision_id
-        ]
+    def _evaluations(self) -> dict[str, list[AnyRecord]]:
+        """By decision."""
+        check_ours(self._store.path / "evaluations")
+        found: dict[str, list[AnyRecord]] = {}
+        for each in evaluations(self._store.path, self.run_id):
+            if isinstance(each, Evaluated):
+                found.setdefault(each.decision_id, []).append(each)
+        return found
 
     def _take(self, record: AnyRecord, span: Span) -> None:
         self._seq += 1
-        if isinstance(record, (Decision, Problem)):
-            if record.seq < self._last:
-                raise _DisorderError
-            self._last = record.seq
         match record:
+            case Outcome() if made := self._open.pop(record.decision_id, None):
+                self._digest.came_out(made, record)
+                self._spans[made.id].append(span)
+                self._rows[made.id] = with_outcome(self._rows[made.id], record, self._seq)
+                if record.cost_usd is not None:
+                    self._cost = (self._cost or 0.0) + record.cost_usd
             case Decision() if record.id not in self._rows and record.id not in self._foretold:
+                self._is_next(record.seq)
                 self._digest.decided(record.node_id)
                 self._open[record.id] = record
                 self._rows[record.id] = decision_row(record, None, self._started_at, (), self._seq)
@@ -238,13 +282,8 @@ class TrackedRun:
                     chosen=chosen.description if chosen is not None else None,
                     seq=self._seq,
                 )
-            case Outcome() if made := self._open.pop(record.decision_id, None):
-                self._digest.came_out(made, record)
-                self._spans[made.id].append(span)
-                self._rows[made.id] = with_outcome(self._rows[made.id], record, self._seq)
-                if record.cost_usd is not None:
-                    self._cost = (self._cost or 0.0) + record.cost_usd
             case Problem():
+                self._is_next(record.seq)
                 self._digest.problem(record.severity, record.description)
                 self._problems.append((self._seq, record))
                 if row := self._rows.get(record.decision_id or ""):
@@ -261,6 +300,11 @@ class TrackedRun:
                 self._unknown += 1
             case _:  # out of order, or there twice
                 raise _DisorderError
+
+    def _is_next(self, seq: int) -> None:
+        if seq < self._last:
+            raise _DisorderError
+        self._last = seq
 
     # ------------------------------------------------------------------ what there is to say
 

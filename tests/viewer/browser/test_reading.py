@@ -8,8 +8,8 @@ from urllib.parse import quote
 import anyio
 import pytest
 
-from decisionlog import Run, RunStatus, RunStore
-from tests.viewer.browser.conftest import Open, Viewer, apart, playwright
+from decisionlog import Run, RunStatus, RunStore, Runtime
+from tests.viewer.browser.conftest import Open, Viewer, apart, playwright, viewing
 
 expect = playwright.expect
 
@@ -220,12 +220,90 @@ def test_a_goal_leads_to_its_runs(viewer: Viewer, open_page: Open, failed: Run) 
     expect(page.get_by_role("heading", level=1)).to_have_text(failed.goal_description)
 
 
+def test_a_goal_tells_what_weakens_a_finding(viewer: Viewer, open_page: Open, failed: Run) -> None:
+    pytest.importorskip("duckdb")
+    page = open_page(viewer.entrance).page
+
+    def weaken(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        patterns = told["patterns"]
+        example = patterns["causes"][0]["example"]
+        ending = {"node_id": "fetch", "option_id": "the-end", "success": patterns["success"]}
+        patterns["endings"] = [ending | {"example": example}]
+        patterns["causes"][0]["succeeded_too"] = 3
+        told["options"]["places"][0]["positions"] = True
+        route.fulfill(response=answer, json=told)
+
+    page.route("**/api/goal?*", weaken)
+    page.goto(f"{viewer.base}#/goals/{failed.goal_id}")
+    expect(page.get_by_role("heading", name="The last choice of runs")).to_be_visible()
+    expect(page.get_by_text("the-end")).to_be_visible()
+    expect(page.get_by_text("3 runs had it and succeeded all the same")).to_be_visible()
+    expect(page.get_by_text("An id only says where in a list")).to_be_visible()
+
+
+def test_a_run_tells_how_others_came_out_that_ended_so(
+    viewer: Viewer, open_page: Open, failed: Run
+) -> None:
+    page = open_page(viewer.entrance).page
+
+    def ended_so(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        told["ending"] = {
+            "decision_id": "dec_1", "option_id": "give-up", "node_id": "fetch", "runs": 9,
+            "runs_completed": 1, "others": 8, "others_completed": 7, "p_value": 0.0034,
+            "examples": [],
+        }  # fmt: skip
+        route.fulfill(response=answer, json=told)
+
+    page.route("**/explanation", ended_so)
+    page.goto(f"{viewer.base}#/runs/{failed.id}")
+    expect(
+        page.get_by_text("1 run of 9 completed, after other last choices 7 of 8")
+    ).to_be_visible()
+
+
+def test_a_chart_has_the_colours_of_the_page_without_motion_too(
+    viewer: Viewer, open_page: Open, failed: Run
+) -> None:
+    pytest.importorskip("duckdb")
+    page = open_page(viewer.entrance, reduced_motion="reduce").page
+    page.goto(f"{viewer.base}#/goals/{failed.goal_id}")
+    expect(page.locator("canvas").first).to_be_visible()
+    told = page.evaluate(
+        "(({ data, options }) => [options.scales.x.grid.color, options.scales.x.ticks.color,"
+        " data.datasets.at(-1).borderColor])(Chart.getChart(document.querySelector('canvas')))"
+    )
+    assert len(set(told)) == 3, told
+
+
+def test_a_goal_without_an_id_has_its_page(traces: Path, open_page: Open) -> None:
+    pytest.importorskip("duckdb")
+    with Runtime(traces) as runtime:
+        for goal in ("", "other"):
+            with runtime.run(goal), runtime.decision("which", [{"id": "a"}], "a") as decision:
+                decision.succeed()
+    with viewing(traces) as opened:
+        watched = open_page(opened.entrance)
+        watched.expected.append("ERR_INCOMPLETE_CHUNKED_ENCODING")  # when the viewer ends
+        page = watched.page
+        page.goto(opened.base + "#/goals")
+        page.get_by_role("link", name="(no goal)").click()
+        expect(page.get_by_role("heading", name="(no goal)")).to_be_visible()
+        expect(page.get_by_role("heading", name="Why runs fail")).to_be_visible()
+        page.get_by_role("link", name="Its runs").click()
+        expect(page.locator(".run-link")).to_have_count(1)
+        expect(page.locator(".run-link")).to_have_text("(no goal)")
+
+
 def test_a_goal_says_what_to_install_where_the_extra_is_missing(
     viewer: Viewer, open_page: Open, failed: Run
 ) -> None:
     watched = open_page(viewer.entrance)
     watched.expected.append("the server responded with a status of 501")
-    answer = {"error": {"type": "AnalysisNotInstalledError", "message": "It needs duckdb."}}
+    answer = {"error": {"type": "NotInstalledError", "message": "It needs duckdb."}}
     watched.page.route("**/api/goal?*", lambda route: route.fulfill(status=501, json=answer))
     watched.page.goto(f"{viewer.base}#/goals/{failed.goal_id}")
     expect(watched.page.get_by_text('pip install "decisionlog[analysis]"')).to_be_visible()

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+from decisionlog.extras import require
 
-from decisionlog.errors import DecisionLogError
-
-_MISSING = [name for name in ("duckdb", "narwhals", "pyarrow", "scipy") if find_spec(name) is None]
-if _MISSING:
-    raise DecisionLogError(
-        f"this needs {', '.join(_MISSING)}; install it with: python -m pip install"
-        " 'decisionlog[analysis]'"
-    )
+require("analysis")
 
 from decisionlog.analysis.many.analysis import Analysis  # noqa: E402
 from decisionlog.analysis.many.dataset import Exported, export_parquet  # noqa: E402

@@ -20,7 +20,6 @@ from decisionlog.analysis.many.sources import Tables, rows
 from decisionlog.analysis.many.stats import (
     FALSE_FINDINGS,
     FEW_RUNS,
-    Interval,
     Rate,
     Sums,
     adjusted,
@@ -28,6 +27,7 @@ from decisionlog.analysis.many.stats import (
     not_expected,
 )
 from decisionlog.analysis.many.text import block, lines
+from decisionlog.analysis.proportion import Interval
 
 _BINS = 10
 

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from decisionlog.analysis.many.places import Example, count_if, number, of_goal
 from decisionlog.analysis.many.sources import Tables, rows
-from decisionlog.analysis.many.stats import Interval, Rate, rate, wilson
+from decisionlog.analysis.many.stats import Rate, rate
+from decisionlog.analysis.proportion import Interval, wilson
 from decisionlog.wording import counted
 
 MOST = 50

@@ -11,15 +11,14 @@ differ), and never of more than there are runs while those are few.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from math import sqrt
 from statistics import NormalDist
 from typing import TypeAlias
 
 from msgspec import Struct
 
-CONFIDENCE = 0.95
-"""Of the intervals."""
+from decisionlog.analysis.proportion import CONFIDENCE, Interval, wilson
+
 _Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 FALSE_FINDINGS = 0.015
 """How large a part of what is reported may be chance (after Benjamini and Hochberg). A third of
@@ -34,16 +33,6 @@ _EXACT = 2_000
 
 Counts: TypeAlias = tuple[float, float, float, float]
 """Two groups of a stratum: successes and number of the one, then of the other."""
-
-
-class Interval(Struct, frozen=True):
-    """The 95 % confidence interval."""
-
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"{self.low:.0%} to {self.high:.0%}"
 
 
 class Rate(Struct, frozen=True):
@@ -73,18 +62,6 @@ class Sums(Struct, frozen=True):
     kk: float
     kn: float
     nn: float
-
-
-@lru_cache(10_000)
-def wilson(successes: float, count: float) -> Interval | None:
-    """The Wilson interval of a proportion; None without observations."""
-    n = round(count)
-    if n < 1:
-        return None
-    k = min(round(successes), n)
-    middle = (k + _Z**2 / 2) / (n + _Z**2)
-    half = _Z / (n + _Z**2) * sqrt(k * (n - k) / n + _Z**2 / 4)
-    return Interval(middle - half if k else 0.0, middle + half if k < n else 1.0)
 
 
 def rate(successes: int, count: int) -> Rate:

@@ -26,7 +26,7 @@ export function App() {
     t: toggleTheme,
     ...(isReport ? {} : { g: () => goTo('runs'), G: () => goTo('goals') }),
   });
-  const view = `${route.page}/${route.id ?? ''}`;
+  const view = route.id === null ? route.page : `${route.page}/${route.id}`;
   const lastView = useRef(view);
   useLayoutEffect(() => {
     if (lastView.current === view) return;
@@ -52,7 +52,7 @@ function Page({ route }) {
   const { page, id, params } = route;
   if (page === 'runs' && id) return html`<${RunPage} id=${id} params=${params} />`;
   if (page === 'runs') return html`<${RunsPage} params=${params} />`;
-  if (page === 'goals' && id) return html`<${GoalPage} id=${id} />`;
+  if (page === 'goals' && id !== null) return html`<${GoalPage} id=${id} />`;
   if (page === 'goals') return html`<${GoalsPage} />`;
   if (page === 'compare') return html`<${ComparePage} a=${params.get('a')} b=${params.get('b')} />`;
   return html`<main id="content" tabindex="-1"><${Empty} title="There is no such page"><p><a href="#/runs">To the runs</a></p><//></main>`;

@@ -4,14 +4,15 @@ import { useTheme } from './theme.js';
 
 /** The colours in force. A canvas knows no variables, so an element resolves them. */
 function colours() {
-  const probe = document.body.appendChild(document.createElement('span'));
   const of = (name) => {
+    // One for each: where motion is reduced, an element that had another colour still shows that.
+    const probe = document.body.appendChild(document.createElement('span'));
     probe.style.color = `var(${name})`;
-    return getComputedStyle(probe).color;
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
   };
-  const found = { accent: of('--accent'), band: of('--accent-faint'), text: of('--text-2'), line: of('--line'), surface: of('--surface') };
-  probe.remove();
-  return found;
+  return { accent: of('--accent'), band: of('--accent-faint'), text: of('--text-2'), line: of('--line'), surface: of('--surface') };
 }
 
 /** Draws the 95 % intervals of a dataset, given as `low` and `high` of its points. */

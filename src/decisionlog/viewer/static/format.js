@@ -68,8 +68,14 @@ export function formatAgo(time, now) {
   if (seconds < 45) return 'just now';
   if (seconds < 3570) return `${Math.max(1, Math.round(seconds / 60))} min ago`;
   if (seconds < 86_400) return `${Math.round(seconds / 3600)} h ago`;
-  if (seconds < 30 * 86_400) return `${Math.round(seconds / 86_400)} d ago`;
+  if (isRecent(time, now)) return `${Math.round(seconds / 86_400)} d ago`;
   return formatDay(date, now);
+}
+
+/** Whether `formatAgo` says more of it than the day. */
+export function isRecent(time, now) {
+  const age = now - Date.parse(time);
+  return age >= -60_000 && age < 30 * 86_400_000;
 }
 
 function formatDay(date, now) {

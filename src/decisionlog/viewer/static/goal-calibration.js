@@ -1,7 +1,7 @@
 // Whether the agent's confidence means what it says.
 import { html, useMemo } from './html.js';
 import { ChartBox } from './charts.js';
-import { counted, formatPercent } from './format.js';
+import { counted, formatP, formatPercent } from './format.js';
 import { rateText } from './parts.js';
 
 const VERDICTS = {
@@ -16,7 +16,7 @@ export function Calibration({ calibration }) {
   return html`<section class="block" aria-labelledby="calibration-title">
     <h2 id="calibration-title">Confidence against outcome</h2>
     ${known ? html`
-      <p><strong>${VERDICTS[calibration.verdict] ?? 'Too little to tell.'}</strong> It said ${formatPercent(calibration.confidence)} on average, and was ${rateText(calibration.success)} over ${counted(calibration.count, 'decision')}.</p>
+      <p><strong>${VERDICTS[calibration.verdict] ?? 'Too little to tell.'}</strong> It said ${formatPercent(calibration.confidence)} on average, and was ${rateText(calibration.success)} over ${counted(calibration.count, 'decision')}${calibration.p_value !== null && html` <span class="faint">(${formatP(calibration.p_value)} if the two were alike)</span>`}.</p>
       <${CalibrationChart} curve=${calibration.curve} />
       <p class="faint">Brier score ${calibration.brier.toFixed(3)} (always saying the mean rate: ${calibration.brier_of_base_rate.toFixed(3)}), expected calibration error ${formatPercent(calibration.ece)}</p>`
     : html`<p class="faint">No decision has both a confidence and an outcome.</p>`}
@@ -25,8 +25,8 @@ export function Calibration({ calibration }) {
 
 function CalibrationChart({ curve }) {
   const table = useMemo(() => ({
-    heads: ['Confidence', 'Said on average', 'Was'],
-    rows: curve.map((bin) => [`${bin.low.toFixed(1)} to ${bin.high.toFixed(1)}`, formatPercent(bin.confidence), rateText(bin.success)]),
+    heads: ['Confidence', 'Said on average', 'Was', 'If it were right'],
+    rows: curve.map((bin) => [`${bin.low.toFixed(1)} to ${bin.high.toFixed(1)}`, formatPercent(bin.confidence), rateText(bin.success), formatP(bin.p_value)]),
   }), [curve]);
   const describe = ({ accent, text }) => ({
     data: {

@@ -7,21 +7,23 @@ import { Link, runAddress } from './router.js';
 
 const OPEN_LEVELS = 3;
 const BRANCHES_SHOWN = 8;
+const OTHER_SPLITS = 3;
 
 export function DivergenceTree({ divergence }) {
   const split = divergence?.divergence;
   return html`<section class="block" aria-labelledby="part-title">
     <h2 id="part-title">Where runs part</h2>
-    ${split ? html`<${SplitText} split=${split} />` : html`<p class="faint">No choice separates the runs that succeed from those that fail${divergence?.looked_at ? ` (${counted(divergence.looked_at, 'split')} looked at)` : ''}.</p>`}
+    ${split ? html`<${SplitText} split=${split} others=${divergence.splits.slice(1, 1 + OTHER_SPLITS)} />` : html`<p class="faint">No choice separates the runs that succeed from those that fail${divergence?.looked_at ? ` (${counted(divergence.looked_at, 'split')} looked at)` : ''}.</p>`}
     ${divergence?.tree.length > 0 && html`<ul class="branches" aria-label="The choices, in their order">${divergence.tree.slice(0, 30).map((branch) => html`<${BranchItem} branch=${branch} level=${0} />`)}</ul>`}
   </section>`;
 }
 
-function SplitText({ split }) {
+function SplitText({ split, others }) {
   const after = split.path.at(-1);
   return html`<div class="split">
     <p>They part at decision ${split.step}${after && html`, after <strong>${after.option_id ?? 'no choice'}</strong> at ${after.node_id}`} <span class="faint">(${formatP(split.p_value)})</span>:</p>
     <ul class="branches is-split">${split.branches.map((branch) => html`<li class="branch"><${BranchLine} branch=${branch} /></li>`)}</ul>
+    ${others.length > 0 && html`<p class="faint">They also part at ${others.map((each) => `decision ${each.step}${each.path.length ? `, after ${each.path.at(-1).option_id ?? 'no choice'}` : ''} (${formatP(each.p_value)})`).join('; ')}.</p>`}
   </div>`;
 }
 

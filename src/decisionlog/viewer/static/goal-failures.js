@@ -5,14 +5,15 @@ import { Examples } from './goal-suggestions.js';
 import { Meter, RateLine, rateText } from './parts.js';
 
 const GROUPS_SHOWN = 4;
+const ENDINGS_SHOWN = 6;
 
 export function FailureGroups({ patterns }) {
   const { causes, errors } = patterns;
   return html`<section class="block" aria-labelledby="fail-title">
     <h2 id="fail-title">Why runs fail</h2>
     ${causes.length ? html`<${Limited} items=${causes} noun="cause" render=${(cause) => html`<li class="group">
-        <div class="group-line"><${Meter} value=${cause.share} tone="bad" /><span class="number">${formatPercent(cause.share)}</span><span class="faint">${counted(cause.runs, 'run')}</span><${Examples} examples=${[cause.example]} /></div>
-        <p class="group-text">${cause.cause ?? 'no cause recorded'}</p>
+        <div class="group-line"><${Meter} value=${cause.share} tone="bad" /><span class="number" title="Of the runs that did not succeed">${formatPercent(cause.share)}</span><span class="faint">${counted(cause.runs, 'run')}</span><${Examples} examples=${[cause.example]} /></div>
+        <p class="group-text">${cause.cause ?? 'no cause recorded'}${cause.succeeded_too > 0 && html` <span class="faint">${counted(cause.succeeded_too, 'run')} had it and succeeded all the same</span>`}</p>
       </li>`} />` : html`<p class="faint">No run failed.</p>`}
     ${errors.length > 0 && html`<h3>Errors of decisions</h3>
       <${Limited} items=${errors} noun="error" render=${(each) => html`<li class="group">
@@ -25,6 +26,22 @@ function Limited({ items, noun, render }) {
   const [isOpen, setOpen] = useState(false);
   return html`<ul class="groups">${(isOpen ? items : items.slice(0, GROUPS_SHOWN)).map(render)}</ul>
     ${items.length > GROUPS_SHOWN && html`<button class="link-button" aria-expanded=${isOpen} onClick=${() => setOpen(!isOpen)}>${isOpen ? 'fewer' : `all ${counted(items.length, noun)}`}</button>`}`;
+}
+
+/** The last choices of runs, with how often those runs succeeded. */
+export function Endings({ endings }) {
+  const [isOpen, setOpen] = useState(false);
+  if (!endings?.length) return null;
+  const shown = isOpen ? endings : endings.slice(0, ENDINGS_SHOWN);
+  return html`<section class="block" aria-labelledby="endings-title">
+    <h2 id="endings-title">The last choice of runs</h2>
+    <ul class="branches">${shown.map((each) => html`<li class="branch"><div class="branch-line">
+      <span class="branch-text"><strong>${each.option_id}</strong> <span class="faint">${each.node_id}</span></span>
+      <span class="branch-rate" title=${rateText(each.success)}><${RateLine} rate=${each.success.rate} low=${each.success.interval?.low} high=${each.success.interval?.high} /><span class="number">${formatPercent(each.success.rate)}</span><span class="faint">${each.success.succeeded} of ${each.success.count} runs</span></span>
+      <${Examples} examples=${[each.example]} />
+    </div></li>`)}</ul>
+    ${endings.length > shown.length && html`<button class="link-button" onClick=${() => setOpen(true)}>all ${counted(endings.length, 'choice')}</button>`}
+  </section>`;
 }
 
 export function NodeTable({ nodes }) {

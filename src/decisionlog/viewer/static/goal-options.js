@@ -26,8 +26,9 @@ function PlaceTable({ place }) {
   const hasTokens = place.options.some((option) => option.tokens?.p95 > 0);
   return html`<section class="place">
     <h3>${place.intent ?? 'Whatever it decides'} <span class="faint">at ${place.node_id} · ${counted(place.decisions, 'decision')}</span></h3>
+    ${place.positions && html`<p class="faint">An id only says where in a list an option stood, so these are not compared with each other.</p>`}
     <div class="scrolls" tabindex="0" role="group" aria-label=${`Options of ${place.intent ?? place.node_id}`}><table class="data options-table">
-      <thead><tr><th scope="col">Option</th><th scope="col" class="number">Chosen</th><th scope="col">Decision succeeded</th><th scope="col">Run succeeded</th><th scope="col" class="number">Typically took</th>${hasTokens && html`<th scope="col" class="number">Tokens</th>`}</tr></thead>
+      <thead><tr><th scope="col">Option</th><th scope="col" class="number chosen-cell">Chosen</th><th scope="col" class="success-cell">Decision succeeded</th><th scope="col" class="success-cell">Run succeeded</th><th scope="col" class="number took-cell">Typically took</th>${hasTokens && html`<th scope="col" class="number tokens-cell">Tokens</th>`}</tr></thead>
       <tbody>${shown.map((option) => html`<tr>
           <td class="option-cell"><strong>${option.option_id}</strong>${option.regret && html`<${RegretNote} regret=${option.regret} />`}</td>
           <td class="number">${formatCount(option.chosen)} <span class="faint">of ${formatCount(option.offered)}</span></td>

@@ -3,7 +3,7 @@ import { html, useEffect } from './html.js';
 import { goalPath, goalRunsPath, isReport } from './api.js';
 import { Calibration } from './goal-calibration.js';
 import { DivergenceTree } from './goal-divergence.js';
-import { FailureGroups, NodeTable } from './goal-failures.js';
+import { Endings, FailureGroups, NodeTable } from './goal-failures.js';
 import { OptionPlaces } from './goal-options.js';
 import { GoalSuggestions } from './goal-suggestions.js';
 import { SuccessOverTime } from './goal-trend.js';
@@ -12,7 +12,7 @@ import { useDocument } from './documents.js';
 import { counted } from './format.js';
 import { useKeys } from './keyboard.js';
 import { Empty, Loading, RateLine, Trouble, rateText } from './parts.js';
-import { addressOf, navigate } from './router.js';
+import { addressOf, goalRunsAddress, navigate } from './router.js';
 
 export function GoalPage({ id }) {
   const { data, error, retry } = useDocument(goalPath(id));
@@ -27,7 +27,7 @@ export function GoalPage({ id }) {
     <header class="goal-head">
       ${!isReport && html`<nav class="crumbs" aria-label="Where this is"><a href="#/goals">Goals</a><span class="crumb-mark">/</span><span>${id || '(no goal)'}</span></nav>`}
       <div class="title-line"><h1 class="clamped" title=${description}>${description || id || '(no goal)'}</h1><span class="spacer"></span>
-        ${!isReport && html`<a class="button" href=${addressOf('runs', null, { goal: id })}>Its runs</a>`}</div>
+        ${!isReport && html`<a class="button" href=${goalRunsAddress(id)}>Its runs</a>`}</div>
       ${data && html`<${GoalFigures} patterns=${data.patterns} />`}
     </header>
     ${error && html`<${NoAnalysis} error=${error} onRetry=${retry} id=${id} />`}
@@ -55,6 +55,7 @@ function Answers({ data, rows }) {
       <div>${hasSuggestions && time}<${FailureGroups} patterns=${data.patterns} /></div>
     </div>
     <${DivergenceTree} divergence=${data.divergence} />
+    <${Endings} endings=${data.patterns.endings} />
     <${OptionPlaces} options=${data.options} />
     <div class="two">
       <${Calibration} calibration=${data.calibration} />
@@ -64,7 +65,7 @@ function Answers({ data, rows }) {
 
 function NoAnalysis({ error, onRetry, id }) {
   if (error.status === 501) {
-    return html`<${Empty} title="This page needs the analysis of many runs"><p>${error.message}</p><pre>pip install "decisionlog[analysis]"</pre><p><a class="button" href=${addressOf('runs', null, { goal: id })}>The runs of this goal</a></p><//>`;
+    return html`<${Empty} title="This page needs the analysis of many runs"><p>${error.message}</p><pre>pip install "decisionlog[analysis]"</pre><p><a class="button" href=${goalRunsAddress(id)}>The runs of this goal</a></p><//>`;
   }
   if (error.status === 404) return html`<${Empty} title="No run has this goal"><p>${error.message}</p><p><a class="button" href="#/goals">To the goals</a></p><//>`;
   return html`<${Trouble} error=${error} what="The goal" onRetry=${onRetry} />`;

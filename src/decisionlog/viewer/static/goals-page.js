@@ -5,13 +5,13 @@ import { counted, formatCount, formatPercent } from './format.js';
 import { useEvents } from './live.js';
 import { Ago, Empty, Loading, RateLine, Trouble } from './parts.js';
 import { useKeys } from './keyboard.js';
-import { addressOf, goalAddress } from './router.js';
+import { goalAddress, goalRunsAddress } from './router.js';
 import { STATUSES } from './status.js';
 
 const GOALS_SHOWN = 1000;
 
 export function GoalsPage() {
-  const { data, error, retry, refresh } = useDocument('/api/goals', { keep: true });
+  const { data, error, retry, refresh } = useDocument('/api/goals?prepare=1', { keep: true });
   useEvents('/api/events', { runs: refresh });
   useEffect(() => {
     document.title = 'Goals – decisionlog';
@@ -34,10 +34,10 @@ export function GoalsPage() {
 
 function GoalTable({ goals }) {
   return html`<table class="data goal-table">
-    <thead><tr><th scope="col">Goal</th><th scope="col" class="number">Runs</th><th scope="col">How they ended</th><th scope="col" class="success-head">Success, with its 95% interval</th><th scope="col">Last started</th></tr></thead>
+    <thead><tr><th scope="col">Goal</th><th scope="col" class="number">Runs</th><th scope="col" class="ended-head">How they ended</th><th scope="col" class="success-head">Success, with its 95% interval</th><th scope="col">Last started</th></tr></thead>
     <tbody>${goals.map((goal) => html`<tr key=${goal.goal_id}>
-      <td class="goal-name"><a class="goal-link" href=${goalAddress(goal.goal_id)}>${goal.goal_id || '(no goal)'}</a><span class="narrative">${goal.goal_description}</span></td>
-      <td class="number"><a href=${addressOf('runs', null, { goal: goal.goal_id })}>${formatCount(goal.runs)}</a></td>
+      <td class="goal-name"><a class="goal-link" href=${goalAddress(goal.goal_id)}>${goal.goal_id || '(no goal)'}</a><span class="narrative" title=${goal.goal_description}>${goal.goal_description}</span></td>
+      <td class="number"><a href=${goalRunsAddress(goal.goal_id)}>${formatCount(goal.runs)}</a></td>
       <td><${StatusBar} statuses=${goal.statuses} /></td>
       <td class="success-cell">${goal.success ? html`<${RateLine} rate=${goal.success.rate} low=${goal.success.low} high=${goal.success.high} /><span class="number">${formatPercent(goal.success.rate)}</span> <span class="faint">${goal.success.k} of ${goal.success.n}</span>` : html`<span class="faint">not known</span>`}</td>
       <td class="nowrap"><${Ago} time=${goal.last_started_at} /></td>

@@ -10,12 +10,12 @@ function decoded(part) {
   }
 }
 
-/** `#/runs/RUN?decision=dec_3` → `{page: 'runs', id: 'RUN', params, address}` */
+/** `#/runs/RUN?decision=dec_3` → `{page: 'runs', id: 'RUN', params, address}`. An id may be empty: that of a goal. */
 export function parseAddress(hash) {
   const address = hash.replace(/^#/, '') || (document.body.dataset.start ?? '#/runs').slice(1);
   const [path, query = ''] = address.split(/\?(.*)/s);
-  const [page, id] = path.split('/').filter(Boolean).map(decoded);
-  return { page: page ?? 'runs', id: id ?? null, params: new URLSearchParams(query), address };
+  const [page, id] = path.replace(/^\//, '').split('/').map(decoded);
+  return { page: page || 'runs', id: id ?? null, params: new URLSearchParams(query), address };
 }
 
 export function useRoute() {
@@ -53,6 +53,11 @@ export function runAddress(run, decision) {
 
 export function goalAddress(goal) {
   return addressOf('goals', goal);
+}
+
+/** The list of a goal's runs. */
+export function goalRunsAddress(goal) {
+  return addressOf('runs', null, new URLSearchParams({ goal }));
 }
 
 export function compareAddress(a, b) {

@@ -2,7 +2,7 @@
 import { html, useState } from './html.js';
 import { goalPath, isReport, runPath } from './api.js';
 import { CompareMenu } from './compare-menu.js';
-import { counted, formatCompact, formatCost, formatCount, formatDuration, formatPercent, formatStamp } from './format.js';
+import { counted, formatCompact, formatCost, formatCount, formatDuration, formatPercent, formatStamp, isRecent } from './format.js';
 import { Ago, CopyButton, Meter } from './parts.js';
 import { goalAddress, Link, runAddress } from './router.js';
 import { useNow } from './scrolling.js';
@@ -30,7 +30,7 @@ export function RunHead({ run, decisions, problems, isLive, contrast, isComparin
       ${!isReport && html`<${CompareMenu} run=${run} contrast=${contrast} isOpen=${isComparing} onToggle=${onComparing} />`}
     </div>
     <dl class="facts">
-      <${Fact} name="Started"><${Ago} time=${run.started_at} /> <span class="faint">${formatStamp(run.started_at)}</span><//>
+      <${Fact} name="Started">${isRecent(run.started_at, Date.now()) ? html`<${Ago} time=${run.started_at} /> <span class="faint">${formatStamp(run.started_at)}</span>` : formatStamp(run.started_at)}<//>
       <${Fact} name="Took">${formatDuration(took)}<//>
       <${Fact} name="Decisions">${formatCount(run.metrics.total_decisions)} <${Tally} metrics=${run.metrics} /><//>
       ${rate !== null && html`<${Fact} name="Success"><${Meter} value=${rate} tone="plain" /> ${formatPercent(rate)}<//>`}

@@ -10,16 +10,16 @@ import { STATUSES } from './status.js';
 const SEARCH_DELAY_MS = 180;
 
 export function RunsFilters({ params, list }) {
-  const change = (name, values, options) => {
+  const change = (name, values, { keepsEmpty = false, ...options } = {}) => {
     const next = new URLSearchParams(params);
     next.delete(name);
-    [values].flat().filter(Boolean).forEach((value) => next.append(name, value));
+    [values].flat().filter((value) => value || keepsEmpty).forEach((value) => next.append(name, value));
     navigate(addressOf('runs', null, next), options);
   };
   return html`<div class="filters">
     <div class="filter-line">
       <${Search} value=${params.get('q') ?? ''} onChange=${(text) => change('q', text, { replace: true })} />
-      <${GoalFilter} value=${params.get('goal') ?? ''} onChange=${(goal) => change('goal', goal)} />
+      <${GoalFilter} chosen=${params.get('goal')} onChange=${(goal) => change('goal', goal, { keepsEmpty: goal !== null })} />
       <${PeriodFilter} params=${params} onChange=${change} />
       <${TagFilter} tags=${params.getAll('tag')} onChange=${(tags) => change('tag', tags)} />
     </div>
@@ -69,15 +69,17 @@ function StatusFilter({ chosen, counts, onChange }) {
   </div>`;
 }
 
-function GoalFilter({ value, onChange }) {
+/** `chosen` is null for all goals; a goal may have an empty id. */
+function GoalFilter({ chosen, onChange }) {
   const { data } = useDocument('/api/goals');
-  const goals = (data?.goals ?? []).filter((goal) => goal.goal_id).slice(0, 500);
-  const isListed = !value || goals.some((goal) => goal.goal_id === value);
+  const goals = (data?.goals ?? []).slice(0, 500);
+  const isListed = chosen === null || goals.some((goal) => goal.goal_id === chosen);
+  const pick = ({ currentTarget: { selectedIndex: at } }) => onChange(at === 0 ? null : [...(isListed ? [] : [chosen]), ...goals.map((goal) => goal.goal_id)][at - 1]);
   return html`<label class="field"><span class="unseen">Goal</span>
-    <select value=${value} onChange=${(event) => onChange(event.currentTarget.value)}>
-      <option value="" selected=${!value}>All goals</option>
-      ${!isListed && html`<option value=${value} selected>${value}</option>`}
-      ${goals.map((goal) => html`<option value=${goal.goal_id} selected=${goal.goal_id === value}>${goal.goal_id} (${formatCount(goal.runs)})</option>`)}
+    <select onChange=${pick}>
+      <option selected=${chosen === null}>All goals</option>
+      ${!isListed && html`<option selected>${chosen || '(no goal)'}</option>`}
+      ${goals.map((goal) => html`<option value=${goal.goal_id} selected=${goal.goal_id === chosen}>${goal.goal_id || '(no goal)'} (${formatCount(goal.runs)})</option>`)}
     </select>
   </label>`;
 }

@@ -2,12 +2,14 @@
 import { classes, html, useState } from './html.js';
 import { compareAddress, Link, runAddress } from './router.js';
 import { runPath } from './api.js';
-import { counted, formatPercent, unslug } from './format.js';
+import { counted, formatP, formatPercent, unslug } from './format.js';
 import { Loading, LongText, Trouble } from './parts.js';
 import { STATUSES, StateIcon } from './status.js';
 
 const CAUSES_SHOWN = 5;
 const SUGGESTIONS_SHOWN = 3;
+/** Above this probability a difference may be chance: that of the analysis. */
+const CHANCE = 0.02;
 
 const RELATIONS = { inside: 'inside', attempt: 'an attempt before', replaced: 'was replaced', failed: 'failed before', before: 'just before', here: 'here' };
 
@@ -21,7 +23,7 @@ export function Why({ run, state }) {
   const tone = STATUSES[run.status]?.tone ?? 'quiet';
   const went = run.status === 'completed' || run.status === 'running';
   const isMute = went && !data.causes.length;
-  const hasSide = data.suggestions.length > 0 || Boolean(data.contrast) || data.elsewhere.length > 0;
+  const hasSide = data.suggestions.length > 0 || Boolean(data.contrast) || data.elsewhere.length > 0 || Boolean(data.ending);
   return html`<section class=${classes('why', `tone-line-${tone}`, hasSide && 'has-side')} aria-labelledby="why-title">
     <div class="why-main">
       <h2 id="why-title" class=${classes(isMute && 'unseen')}>${QUESTIONS[run.status] ?? 'Why'}</h2>
@@ -100,6 +102,7 @@ function Aside({ data, run }) {
     ${data.suggestions.length > 0 && html`<${ToTry} suggestions=${data.suggestions} run=${run.id} />`}
     ${data.contrast && html`<${LikeIt} contrast=${data.contrast} run=${run.id} />`}
     ${data.elsewhere.length > 0 && html`<${ElsewhereList} found=${data.elsewhere} run=${run.id} runs=${data.compared_with.length} />`}
+    ${data.ending && html`<${EndedSo} ending=${data.ending} run=${run.id} />`}
   </div>`;
 }
 
@@ -139,6 +142,13 @@ function LikeIt({ contrast, run }) {
       ? html`At <a class="ref" href=${runAddress(run, divergence.a.decision_id)}>${divergence.a.decision_id}</a> it chose <strong>${divergence.b.chosen_option_id ?? 'nothing'}</strong> where this one chose <strong>${divergence.a.chosen_option_id ?? 'nothing'}</strong>. `
       : 'It made the same choices. '}
       <${Link} to=${compareAddress(run, contrast.run_id)} needs=${`/api/compare?a=${encodeURIComponent(run)}&b=${encodeURIComponent(contrast.run_id)}`}>Compare the two<//></p>
+  </section>`;
+}
+
+function EndedSo({ ending, run }) {
+  return html`<section>
+    <h3>Runs that ended with the same choice</h3>
+    <p>After <strong>${ending.option_id}</strong> (<a class="ref" href=${runAddress(run, ending.decision_id)}>${ending.decision_id}</a>) ${counted(ending.runs_completed, 'run')} of ${ending.runs} completed, after other last choices ${ending.others_completed} of ${ending.others}. <span class="faint">(${formatP(ending.p_value)}${ending.p_value > CHANCE ? '; that may be chance' : ''})</span></p>
   </section>`;
 }
 
