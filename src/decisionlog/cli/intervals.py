@@ -21,7 +21,8 @@ from decisionlog.cli.text import number, one_line
 
 if TYPE_CHECKING:
     from decisionlog.analysis.many.places import Example
-    from decisionlog.analysis.many.stats import Interval, Rate
+    from decisionlog.analysis.many.stats import Rate
+    from decisionlog.analysis.proportion import Interval
 
 WIDTH = 11
 """Of a bar: with an odd number, a half has a cell of its own."""
