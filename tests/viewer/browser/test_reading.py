@@ -173,6 +173,26 @@ def test_the_keyboard_is_enough(viewer: Viewer, open_page: Open, failed: Run) ->
     expect(page.get_by_role("heading", name="Goals")).to_be_visible()
 
 
+def test_the_focus_stays_when_what_is_above_grows(
+    viewer: Viewer, open_page: Open, failed: Run
+) -> None:
+    """The explanation may come after somebody has gone to the first failure."""
+    page = open_page(viewer.entrance).page
+    page.goto(f"{viewer.base}#/runs/{failed.id}")
+    expect(page.get_by_test_id("headline")).to_be_visible()
+    page.keyboard.press("n")
+    focused = page.locator('[role="treeitem"]:focus')
+    expect(focused).to_have_attribute("data-state", "failure")
+    decision = focused.get_attribute("data-id")
+    page.evaluate(
+        "document.querySelector('.run').prepend(document.createElement('pre')); "
+        "document.querySelector('.run > pre').style.height = '9000px'"
+    )
+    expect(page.locator('[role="treeitem"]').first).not_to_be_in_viewport()
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    expect(focused).to_have_attribute("data-id", str(decision))
+
+
 def test_the_timeline_folds_and_is_searched(viewer: Viewer, open_page: Open, failed: Run) -> None:
     page = open_page(viewer.entrance).page
     page.goto(f"{viewer.base}#/runs/{failed.id}")

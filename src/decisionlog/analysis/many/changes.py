@@ -246,9 +246,9 @@ def _amounts(
     (mean, std, n), (new_mean, new_std, new_n) = sides
     if min(n, new_n) < LEAST or std is None or new_std is None or not (std or new_std):
         return
-    from decisionlog.analysis.many import exact  # takes a while to import
+    from decisionlog.analysis.many import hypotheses  # takes a while to import
 
-    p_value = exact.welch((mean, std, n), (new_mean, new_std, new_n))
+    p_value = hypotheses.welch((mean, std, n), (new_mean, new_std, new_n))
     yield _Test(what, target, p_value, expm1(mean), expm1(new_mean))
 
 

@@ -182,16 +182,16 @@ def _path(row: dict[str, Any], keys: list[str]) -> Path:
 
 def _test(branches: Sequence[tuple[int, int, str]]) -> float:
     """How likely such different rates are if the branches do not differ."""
-    from decisionlog.analysis.many import exact  # takes a while to import
+    from decisionlog.analysis.many import hypotheses  # takes a while to import
 
     table = [(k, n - k) for k, n, _ in branches]
     if not all(map(sum, zip(*table, strict=True))):
         return 1.0
     if len(branches) == 2:
         (a, n_a, _), (b, n_b, _) = branches
-        return exact.fisher(a, n_a, b, n_b)
-    p_value, least_expected = exact.alike(table)
-    return p_value if least_expected >= LEAST else exact.sampled_fisher(table)
+        return hypotheses.fisher(a, n_a, b, n_b)
+    p_value, least_expected = hypotheses.alike(table)
+    return p_value if least_expected >= LEAST else hypotheses.sampled_fisher(table)
 
 
 def _taken(step: Step) -> Taken:

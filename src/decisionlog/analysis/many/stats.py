@@ -1,6 +1,6 @@
 """Rates, differences and whether they mean anything; what is here says which method it is.
 
-Tests are in `exact`, which is imported when one is asked for: not every answer needs one, and numpy
+Tests are in `hypotheses`, which is imported when one is asked for: not every answer needs one, and numpy
 and scipy take a while.
 
 Decisions of one run are not independent: a hard case fails them all. So a rate over decisions has
@@ -116,15 +116,15 @@ def no_difference(strata: Sequence[Counts]) -> float:
     two groups in any stratum (two-sided): Fisher's exact test in a single one, the exact
     conditional test of Cochran, Mantel and Haenszel in several.
     """
-    from decisionlog.analysis.many import exact
+    from decisionlog.analysis.many import hypotheses
 
     told = [s for s in strata if s[1] and s[3] and 0 < s[0] + s[2] < s[1] + s[3]]
     if not told:
         return 1.0
     whole = [(round(a), round(n_a), round(b), round(n_b)) for a, n_a, b, n_b in told]
     if max(s[1] + s[3] for s in told) > _EXACT or len(told) > 200:
-        return exact.mantel_haenszel(whole)
-    return exact.fisher(*whole[0]) if len(whole) == 1 else exact.stratified(whole)
+        return hypotheses.mantel_haenszel(whole)
+    return hypotheses.fisher(*whole[0]) if len(whole) == 1 else hypotheses.stratified(whole)
 
 
 class Difference(Struct, frozen=True):
@@ -185,9 +185,9 @@ def adjusted(p_values: Sequence[float]) -> list[float]:
     """The p-values after Benjamini and Hochberg, for all that was looked at."""
     if not p_values:
         return []
-    from decisionlog.analysis.many import exact
+    from decisionlog.analysis.many import hypotheses
 
-    return exact.adjusted(p_values)
+    return hypotheses.adjusted(p_values)
 
 
 def not_expected(sums: Sums, expected: float) -> float:
@@ -197,6 +197,6 @@ def not_expected(sums: Sums, expected: float) -> float:
     n = int(effective_count(sums))
     if n < 1:
         return 1.0
-    from decisionlog.analysis.many import exact
+    from decisionlog.analysis.many import hypotheses
 
-    return exact.binomial(round(sums.k / sums.n * n), n, min(max(expected, 0.0), 1.0))
+    return hypotheses.binomial(round(sums.k / sums.n * n), n, min(max(expected, 0.0), 1.0))

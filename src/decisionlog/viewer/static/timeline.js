@@ -104,11 +104,21 @@ export function Timeline({ run, decisions, chosen, onOpen }) {
     </div>
     ${rows.length === 0 && html`<${Empty} title="No decision fits"><p><button class="button" onClick=${() => setFilter(NO_FILTER)}>Clear the filter</button></p><//>`}
     <div class="timeline-body" role="tree" aria-label="Decisions" ref=${body} style=${{ height: `${rows.length * rowHeight}px` }}>
-      ${rows.slice(first, last).map((entry, i) => html`<${TimelineRow} key=${entry.row.id} entry=${entry} top=${(first + i) * rowHeight} from=${span.from} to=${span.to} end=${whole.to}
-        isChosen=${entry.row.id === chosen} isTabStop=${cursorIndex < 0 ? i === 0 : entry.row.id === cursor} isRunning=${isRunning} trackWidth=${trackWidth}
+      ${drawn(first, last, cursorIndex).map((i) => [i, rows[i]]).map(([i, entry]) => html`<${TimelineRow} key=${entry.row.id} entry=${entry} top=${i * rowHeight} from=${span.from} to=${span.to} end=${whole.to}
+        isChosen=${entry.row.id === chosen} isTabStop=${i === (cursorIndex < 0 ? first : cursorIndex)} isRunning=${isRunning} trackWidth=${trackWidth}
         onOpen=${onOpen} onFold=${fold} onFocus=${setCursor} />`)}
     </div>
   </section>`;
+}
+
+/**
+ * Which rows are in the document: those in view, and that of the cursor wherever it is. With it the focus
+ * would go, when the explanation above comes in late and moves everything, or somebody scrolls.
+ */
+function drawn(first, last, cursorIndex) {
+  const inView = Array.from({ length: last - first }, (_, i) => first + i);
+  if (cursorIndex < 0 || (cursorIndex >= first && cursorIndex < last)) return inView;
+  return cursorIndex < first ? [cursorIndex, ...inView] : [...inView, cursorIndex];
 }
 
 function isFiltered({ failedOnly, node, text }) {
