@@ -1,7 +1,7 @@
 """Rates, differences and whether they mean anything; what is here says which method it is.
 
-Tests are in `hypotheses`, which is imported when one is asked for: not every answer needs one, and numpy
-and scipy take a while.
+Tests are in `hypotheses`, which is imported when one is asked for: not every answer needs one, and
+numpy and scipy take a while.
 
 Decisions of one run are not independent: a hard case fails them all. So a rate over decisions has
 the interval of as many independent ones as they are worth (the design effect, from how much runs
