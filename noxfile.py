@@ -20,7 +20,7 @@ nox.options.sessions = ["lint", "types", "tests"]
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 MEASURED = Path(".nox", ".measured").absolute()
 
-PARALLEL = ["--numprocesses=auto", "--dist=worksteal", "--quiet"]
+PARALLEL = ["--numprocesses=auto", "--dist=worksteal", "--quiet", "--durations=15"]
 # What depends on the Python is the core: its tests run on each. On the first they are measured, and
 # all the others run as well; on the last, those of the edge that it could break. Those in between
 # have nothing but the core.

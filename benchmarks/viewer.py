@@ -137,8 +137,8 @@ def of_a_long_run(traces: Path, run_id: str, decisions: int) -> None:
         server.ask("what has changed since", f"/api/runs/{run_id}?after={seq}")
         server.ask("its last decision", f"/api/runs/{run_id}/decisions/dec_{decisions - 1}")
         server.ask("the run again", f"/api/runs/{run_id}")
-        in_a_browser(server.entrance, f"#/runs/{run_id}", ".line")
         server.ask("why it failed (another process)", f"/api/runs/{run_id}/explanation")
+        in_a_browser(server.entrance, f"#/runs/{run_id}", ".line")
 
 
 def in_a_browser(entrance: str, address: str, row: str) -> None:
