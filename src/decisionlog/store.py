@@ -25,7 +25,7 @@ from decisionlog.errors import (
     RunInProgressError,
     RunNotFoundError,
 )
-from decisionlog.files import BLOCK, blocks, check_ours, first_and_last_line, open_ours
+from decisionlog.files import BLOCK, announce, blocks, check_ours, first_and_last_line, open_ours
 from decisionlog.model import Evaluation, Run, RunCheck, RunStatus, RunSummary
 from decisionlog.reading import Scanner, assemble, summarize, summary
 from decisionlog.records import (
@@ -284,7 +284,9 @@ class RunStore:
             run_ids.reverse()
         for i in range(0, len(run_ids), _PAGE):
             page: list[RunSummary] = []
-            for run_id in run_ids[i : i + _PAGE]:
+            wanted = run_ids[i : i + _PAGE]
+            announce(_file_of(self.path, run_id) for run_id in wanted)
+            for run_id in wanted:
                 with suppress(RunNotFoundError):  # deleted meanwhile
                     run = self._summary(run_id)
                     if goal_id in (None, run.goal_id) and status in (None, run.status):
@@ -359,11 +361,15 @@ def open_run(path: Path, run_id: str) -> IO[bytes]:
     if not RUN_ID.fullmatch(run_id):
         raise RunNotFoundError(f"{run_id!r:.120} is no run id")
     try:
-        return open_ours(os.path.join(path, "runs", f"{run_id}.jsonl"))  # pathlib takes its time
+        return open_ours(_file_of(path, run_id))
     except FileNotFoundError:
         raise RunNotFoundError(f"there is no run {run_id} in {path}") from None
     except OSError as error:
         raise RunNotFoundError(f"run {run_id} in {path} cannot be read: {error}") from None
+
+
+def _file_of(path: Path, run_id: str) -> str:
+    return os.path.join(path, "runs", f"{run_id}.jsonl")  # pathlib takes its time
 
 
 def evaluations(path: Path, run_id: str) -> list[AnyRecord]:
