@@ -12,7 +12,8 @@ from msgspec import Struct
 
 CONFIDENCE = 0.95
 """Of the intervals."""
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""How many standard deviations that is to either side."""
 
 
 class Interval(Struct, frozen=True):
@@ -34,9 +35,9 @@ def wilson(successes: float, count: float) -> Interval | None:
     if n < 1:
         return None
     k = min(round(successes), n)
-    p, part = k / n, _Z**2 / n
+    p, part = k / n, Z**2 / n
     middle = (p + part / 2) / (1 + part)
-    half = _Z * sqrt(p * (1 - p) / n + part / 4 / n) / (1 + part)
+    half = Z * sqrt(p * (1 - p) / n + part / 4 / n) / (1 + part)
     return Interval(
         max(0.0, middle - half) if k else 0.0, min(1.0, middle + half) if k < n else 1.0
     )

@@ -78,7 +78,7 @@ def get_ready() -> None:
     """Import what answers about goals need. It takes seconds, which nobody has to wait for then."""
     # A worker of anyio has none when the server was started by `python -c`; DuckDB asks for it.
     sys.modules.setdefault("__main__", ModuleType("__main__"))
-    for name in ("duckdb", "scipy.stats", "decisionlog.analysis.many"):
+    for name in ("duckdb", "decisionlog.analysis.many.hypotheses"):
         import_module(name)
 
 

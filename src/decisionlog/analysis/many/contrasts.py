@@ -104,7 +104,8 @@ def first_choices(frame: Frame, numbered: Frame | None = None) -> list[dict[str,
             f"first_{of}": nw.when(~nw.col(name)).then(nw.col("which")).min(),
             f"last_{of}": nw.when(~nw.col(name)).then(nw.col("which")).max(),
         }
-    place, rest = ["at"] if numbered else [*KEYS], ["goal_id", "trouble", "chosen_option_id"]
+    rest = ["goal_id", "trouble", "chosen_option_id"]
+    place = [*KEYS] if numbered is None else ["at"]
     by_choice = first.group_by(*place, *rest).agg(**counts)
     if numbered is not None:
         by_choice = by_choice.join(numbered, on="at", how="inner")

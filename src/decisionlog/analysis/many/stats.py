@@ -12,14 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from math import sqrt
-from statistics import NormalDist
 from typing import TypeAlias
 
 from msgspec import Struct
 
-from decisionlog.analysis.proportion import CONFIDENCE, Interval, wilson
+from decisionlog.analysis.proportion import Interval, Z, wilson
 
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 FALSE_FINDINGS = 0.015
 """How large a part of what is reported may be chance (after Benjamini and Hochberg). A third of
 what one might allow: who asks several questions of the same runs has several chances."""
@@ -157,9 +155,7 @@ def difference(strata: Sequence[Counts]) -> Difference | None:
     if len(told) == 1:
         low, high = _newcombe(*told[0])
     else:
-        half = _Z * sqrt(
-            sum(w**2 * (_spread(a, n) + _spread(b, m)) for w, (a, n, b, m) in weighted)
-        )
+        half = Z * sqrt(sum(w**2 * (_spread(a, n) + _spread(b, m)) for w, (a, n, b, m) in weighted))
         low, high = middle - half, middle + half
     return Difference(middle, Interval(max(-1.0, low), min(1.0, high)))
 
